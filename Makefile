@@ -1,0 +1,46 @@
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+INSTALLED := .venv/.installed
+
+.PHONY: help demo test test-slow check bench clean lab
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(INSTALLED) lab ## Real calls on a real Asterisk, expected beside what happened
+	@.venv/bin/python -m tests.lab.demo
+
+test: $(INSTALLED) lab ## All tests but the slow ones
+	.venv/bin/python -m pytest -m "not slow" --cov
+
+test-slow: $(INSTALLED) lab ## The tests that only CI waits for
+	@if .venv/bin/python -m pytest -m slow --collect-only -q >/dev/null; \
+	then .venv/bin/python -m pytest -m slow; \
+	elif [ $$? -eq 5 ]; then echo "no test is marked slow"; \
+	else .venv/bin/python -m pytest -m slow --collect-only -q; fi
+
+check: $(INSTALLED) ## Lint, types, import contracts, dead code
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/vulture
+
+bench: $(INSTALLED) ## Authorizations a second, beside a bare server
+	@.venv/bin/python -m tests.bench
+
+clean: ## Remove what the targets made in this folder (the lab's Asterisk stays in the cache)
+	rm -rf .venv .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+lab:
+	@tests/lab/prepare
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	    || { echo "coinbox: needs Python 3.11 to 3.13; name it so: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/lab/apt-install python3-venv
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(PIP) install --upgrade "pip>=25.1"
+	$(PIP) install --editable . --group test --group check
+	@touch $@
