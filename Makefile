@@ -23,13 +23,13 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
 
 bench: $(INSTALLED) ## Authorizations a second, beside a bare server
 	@.venv/bin/python -m tests.bench
 
-clean: ## Remove what the targets made in this folder (the lab's Asterisk stays in the cache)
+clean: ## Remove what the targets made in this folder (the Asterisk tree stays in the cache)
 	rm -rf .venv .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
