@@ -1,0 +1,1 @@
+"""Coinbox: a prepaid call-control authorization gateway for Asterisk."""

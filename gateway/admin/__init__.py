@@ -1,0 +1,1 @@
+"""The HTTP side: health, accounts, calls, payment webhooks."""

@@ -1,0 +1,61 @@
+"""``/v1/accounts``: balances and lots."""
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import LedgerUnavailableError, Lot, Statement
+from gateway.money import format_amount
+
+
+def routes(ledger: Ledger) -> web.RouteTableDef:
+    """Serve the accounts of a ledger."""
+    table = web.RouteTableDef()
+
+    @table.get("/v1/accounts/{account}")
+    async def account(request: web.Request) -> web.Response:
+        name = request.match_info["account"]
+        try:
+            statement = await ledger.statement(name)
+        except LedgerUnavailableError:
+            return web.json_response({"error": "the store is out of reach"}, status=503)
+        if statement is None:
+            return web.json_response({"error": f"no account {name!r}"}, status=404)
+        return web.json_response(account_body(statement))
+
+    return table
+
+
+def account_body(statement: Statement) -> dict[str, object]:
+    """Write an account for people and programs: amounts as decimals with six places."""
+    return {
+        "id": statement.account,
+        "currency": statement.currency,
+        "balance": format_amount(statement.available + statement.held),
+        "held": format_amount(statement.held),
+        "available": format_amount(statement.available),
+        "granted": format_amount(statement.granted),
+        "spent": format_amount(statement.spent),
+        "expired": format_amount(statement.expired),
+        "reversed": format_amount(statement.reversed),
+        "recharging": statement.recharge_key or None,
+        "lots": [_lot_body(lot) for lot in statement.lots],
+    }
+
+
+def _lot_body(lot: Lot) -> dict[str, object]:
+    return {
+        "id": lot.lot,
+        "purchased_at": _time(lot.purchased_ms),
+        "expires_at": _time(lot.expires_ms),
+        "granted": format_amount(lot.granted),
+        "available": format_amount(lot.available),
+        "held": format_amount(lot.held),
+        "spent": format_amount(lot.spent),
+        "expired": format_amount(lot.expired),
+    }
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,24 @@
+"""The HTTP server."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.admin.auth import bearer
+
+BODY_BYTES_MAX = 65_536
+
+
+async def serve(host: str, port: int, token: str, tables: Sequence[web.RouteTableDef]) -> None:
+    """Listen until cancelled. Raises OSError if the port is taken."""
+    app = web.Application(middlewares=[bearer(token)], client_max_size=BODY_BYTES_MAX)
+    for table in tables:
+        app.add_routes(table)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

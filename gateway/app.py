@@ -1,0 +1,124 @@
+"""The composition root: builds the parts, runs them, and ends them in order."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import structlog
+
+from gateway import config
+from gateway.admin import accounts, app, calls, health, payments
+from gateway.calls.controller import Controller
+from gateway.calls.reconcile import Reconciler
+from gateway.config import Settings
+from gateway.ledger import embedded
+from gateway.ledger.events import Events
+from gateway.ledger.ledger import Ledger, connect
+from gateway.pbx.ami import Ami
+from gateway.pbx.fastagi import FastAgi
+from gateway.rating.decision import Cards
+from gateway.rating.ratecard import read_card
+from gateway.recharge.inbox import Inbox
+from gateway.recharge.providers.webhook import WebhookProvider
+from gateway.recharge.recharger import Recharger
+
+_log = structlog.get_logger()
+
+
+def load_cards(settings: Settings) -> Cards:
+    """Read the rate cards. Raises BadInputError and OSError."""
+    outbound, inbound = settings.rates.outbound, settings.rates.inbound
+    return Cards(
+        read_card(str(outbound), outbound.read_text(encoding="utf-8-sig")),
+        read_card(str(inbound), inbound.read_text(encoding="utf-8-sig")),
+    )
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Give the ledger alone, beside a gateway that runs or without one."""
+    folder = settings.data_dir / "store"
+    async with AsyncExitStack() as stack:
+        if not settings.store.url and not embedded.is_running(folder):
+            await stack.enter_async_context(embedded.running(folder))
+        redis = connect(settings.store.url or embedded.url(folder))
+        stack.push_async_callback(redis.aclose)
+        yield Ledger(redis, settings.store.shards)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the gateway until SIGTERM or SIGINT.
+
+    Raises BadInputError for a wrong rate card, OSError for a port that is taken.
+    """
+    cards = load_cards(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        if not settings.store.url:
+            await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
+        redis = connect(settings.store.url or embedded.url(settings.data_dir / "store"))
+        stack.push_async_callback(redis.aclose)
+        ledger = Ledger(redis, settings.store.shards)
+        events = Events(redis, settings.store.shards)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        parts = _parts(settings, cards, ledger, events, session)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(part) for part in parts]
+            await stop.wait()
+            _log.info("gateway.stopping")
+            # The calls go on: the PBX carries their deadlines, and records how they end.
+            for task in running:
+                task.cancel()
+
+
+def _parts(
+    settings: Settings,
+    cards: Cards,
+    ledger: Ledger,
+    events: Events,
+    session: aiohttp.ClientSession,
+) -> list[Coroutine[None, None, None]]:
+    """Join the parts of a gateway; each runs until it is cancelled."""
+    ami = Ami(
+        settings.ami.host, settings.ami.port, settings.ami.username, config.ami_secret(settings)
+    )
+    controller = Controller(
+        ledger,
+        ami,
+        cards,
+        slice_seconds=settings.calls.slice_seconds,
+        renew_before_seconds=settings.calls.renew_before_seconds,
+    )
+    reconciler = Reconciler(ledger, ami, controller)
+    retry_seconds = settings.payments.retry_seconds
+    webhook_secret = config.webhook_secret(settings)
+    inbox = Inbox(ledger, webhook_secret, retry_seconds=retry_seconds)
+    tables = [
+        health.routes(ledger, lambda: ami.connected),
+        accounts.routes(ledger),
+        calls.routes(controller.sessions),
+        payments.routes(inbox),
+    ]
+    parts = [
+        controller.run(),
+        _credits(events, controller),
+        reconciler.run(),
+        ami.run(controller.on_leg, reconciler.want),
+        FastAgi(controller.authorize).serve(settings.agi.host, settings.agi.port),
+        app.serve(settings.http.host, settings.http.port, config.http_token(settings), tables),
+    ]
+    if settings.payments.url:
+        provider = WebhookProvider(settings.payments.url, webhook_secret, session)
+        parts.append(Recharger(ledger, events, provider, retry_seconds=retry_seconds).run())
+    return parts
+
+
+async def _credits(events: Events, controller: Controller) -> None:
+    """Tell the calls of an account that money came."""
+    async for event in events.follow():
+        if event.kind == "credit":
+            controller.on_credit(event.account)

@@ -1,0 +1,100 @@
+"""Bring the ledger's holds and the PBX's channels together after anything was missed."""
+
+import asyncio
+
+import structlog
+
+from gateway.calls.controller import Controller
+from gateway.calls.ports import Answered, Ended, Leg, Pbx, PbxUnavailableError, Record
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import Hold, LedgerUnavailableError
+
+EMERGENCY = "emergency_out"
+_EVERY_SECONDS = 30
+_AGAIN_SECONDS = 2
+
+_log = structlog.get_logger()
+
+
+class Reconciler:
+    """Looks now and then, and when told to: after a start, and when the PBX is back."""
+
+    def __init__(self, ledger: Ledger, pbx: Pbx, controller: Controller) -> None:
+        """Join the parts; nothing runs yet."""
+        self._ledger = ledger
+        self._pbx = pbx
+        self._controller = controller
+        self._wanted = asyncio.Event()
+        self._missing: set[str] = set()
+        controller.on_unknown_end = self.want
+
+    def want(self) -> None:
+        """Ask for a look soon."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Look whenever it is wanted, until cancelled."""
+        while True:
+            self._wanted.clear()
+            pause = _AGAIN_SECONDS
+            try:
+                await self._look()
+                pause = _AGAIN_SECONDS if self._missing else _EVERY_SECONDS
+            except (LedgerUnavailableError, PbxUnavailableError) as error:
+                _log.info("reconcile.later", error=str(error))
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        # The order carries the proof.
+        # Records before holds: a record whose hold is not there was settled already.
+        # Holds before legs before records: a hold that has neither leg nor record has lost its leg.
+        before = await self._pbx.records()
+        holds = {hold.call_id: hold for hold in await self._ledger.live_holds()}
+        legs = _by_call(await self._pbx.legs())
+        records = await self._pbx.records()
+        for call_id, record in before.items():
+            if call_id not in holds:
+                await self._forget(call_id, record)
+        missing = set()
+        for call_id, hold in holds.items():
+            if call_id in records:
+                self._adopt(hold, None)
+                self._controller.on_leg(Ended(call_id, records[call_id]))
+            elif call_id in legs:
+                self._follow(hold, legs[call_id])
+            else:
+                missing.add(call_id)
+        # Twice missing is lost: a channel may be gone an instant before its record is there.
+        for call_id in missing & self._missing:
+            self._adopt(holds[call_id], None)
+            self._controller.on_lost(call_id)
+        self._missing = missing - self._missing
+
+    def _adopt(self, hold: Hold, leg: Leg | None) -> None:
+        if hold.call_id not in self._controller.sessions():
+            self._controller.adopt(hold, leg)
+
+    def _follow(self, hold: Hold, leg: Leg) -> None:
+        self._adopt(hold, leg)
+        if leg.answered_ms:
+            self._controller.on_leg(Answered(hold.call_id, leg.channel, leg.answered_ms))
+
+    async def _forget(self, call_id: str, record: Record) -> None:
+        if record.call_type == EMERGENCY:
+            _log.info(
+                "call.emergency",
+                call=call_id,
+                answered_ms=record.answered_ms,
+                ended_ms=record.ended_ms,
+                cause=record.cause,
+            )
+        await self._pbx.forget(call_id)
+
+
+def _by_call(legs: list[Leg]) -> dict[str, Leg]:
+    """Give one leg a call: the paid leg that was answered, if there is one."""
+    return {leg.call_id: leg for leg in sorted(legs, key=lambda leg: leg.answered_ms)}

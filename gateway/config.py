@@ -1,0 +1,180 @@
+"""Settings: a TOML file and the environment over safe defaults; all wrong keys named at once."""
+
+import os
+import re
+import secrets
+import tomllib
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.errors import BadInputError, Fault
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_STORE_URL = re.compile(r"(?:rediss?|unix|valkeys?)://.+")
+_SECRET_BYTES = 24
+
+
+def share(name: str) -> Path:
+    """Give a folder that comes with the package: from the wheel, else from the checkout."""
+    package = Path(__file__).parent
+    installed = package / "share" / name
+    return installed if installed.exists() else package.parent / name
+
+
+def _is_webhook_secret(text: str) -> str:
+    prefix, _, encoded = text.rpartition("whsec_")
+    if text and (prefix or not encoded or not b64decode(encoded, validate=True)):
+        message = "must be whsec_ and base64"
+        raise ValueError(message)
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgiSettings(_Section):
+    """Where the FastAGI server listens."""
+
+    host: str = "127.0.0.1"
+    port: Port = 4573
+
+
+class AmiSettings(_Section):
+    """Where the PBX's AMI is, and our user there."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5038
+    username: str = "coinbox"
+    secret: str = ""
+
+
+class HttpSettings(_Section):
+    """Where the API listens, and the token it asks for."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    token: str = ""
+
+
+class StoreSettings(_Section):
+    """The store: embedded, or a Redis or Valkey by URL."""
+
+    url: Annotated[str, Field(pattern=rf"^$|^{_STORE_URL.pattern}$")] = ""
+    shards: Annotated[int, Field(ge=1, le=256)] = 16
+
+
+class RateSettings(_Section):
+    """The published rate cards."""
+
+    outbound: Path = Field(default_factory=lambda: share("ratecards") / "outbound.csv")
+    inbound: Path = Field(default_factory=lambda: share("ratecards") / "tollfree-in.csv")
+
+
+class CallSettings(_Section):
+    """How calls are sliced."""
+
+    slice_seconds: Annotated[int, Field(ge=1, le=300)] = 60
+    renew_before_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+
+
+class PaymentSettings(_Section):
+    """The payment provider, and the secret that signs both ways."""
+
+    url: Annotated[str, Field(pattern=r"^$|^https?://.+$")] = ""
+    webhook_secret: Annotated[str, AfterValidator(_is_webhook_secret)] = ""
+    retry_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+
+
+class LogSettings(_Section):
+    """How much is logged, and how."""
+
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All settings. In the environment: ``COINBOX_HTTP__PORT`` and the like."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COINBOX_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Path("coinbox-data")
+    agi: AgiSettings = AgiSettings()
+    ami: AmiSettings = AmiSettings()
+    http: HttpSettings = HttpSettings()
+    store: StoreSettings = StoreSettings()
+    rates: RateSettings = Field(default_factory=RateSettings)
+    calls: CallSettings = CallSettings()
+    payments: PaymentSettings = PaymentSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before the file, whose values are passed in."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load(file: Path | None) -> Settings:
+    """Read the settings. Raises BadInputError that names every wrong key."""
+    values = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise BadInputError([Fault(str(file), "file", "", str(error))]) from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise BadInputError([_fault(file, fault) for fault in error.errors()]) from error
+
+
+def _fault(file: Path | None, fault: ErrorDetails) -> Fault:
+    keys = [str(key) for key in fault["loc"]]
+    variable = f"COINBOX_{'__'.join(keys)}".upper()
+    where = "environment" if variable in os.environ else str(file or "settings")
+    return Fault(where, ".".join(keys), str(fault["input"]), fault["msg"])
+
+
+def ami_secret(settings: Settings) -> str:
+    """Give the secret of our AMI user: the one that was set, else one of our own."""
+    return settings.ami.secret or _generated(settings.data_dir / "ami-secret")
+
+
+def http_token(settings: Settings) -> str:
+    """Give the API's bearer token: the one that was set, else one of our own."""
+    return settings.http.token or _generated(settings.data_dir / "http-token")
+
+
+def webhook_secret(settings: Settings) -> str:
+    """Give the secret that signs payments: the one that was set, else one of our own."""
+    if settings.payments.webhook_secret:
+        return settings.payments.webhook_secret
+    encoded = b64encode(_generated(settings.data_dir / "webhook-secret").encode()).decode()
+    return f"whsec_{encoded}"
+
+
+def _generated(file: Path) -> str:
+    """Make a secret once, and keep it for the gateway's own user alone."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_text(secrets.token_urlsafe(_SECRET_BYTES))
+        return file.read_text()

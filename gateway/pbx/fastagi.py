@@ -1,0 +1,123 @@
+"""The FastAGI server: bounded in connections, in bytes and in time.
+
+One request is one question and one command in answer, so that the dialplan has a whole answer or
+none. panoramisk's own server reads for ever from a peer that closes early; only its dialogue
+(`Request`) is used.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from panoramisk.fast_agi import Request
+
+from gateway.calls.controller import Allowed
+from gateway.calls.ports import CallRequest
+from gateway.pbx.variables import ANSWER
+from gateway.rating.decision import Reason
+
+HEADER_BYTES_MAX = 16_384
+HEADER_SECONDS_MAX = 5.0
+REPLY_SECONDS_MAX = 5.0
+CONNECTIONS_MAX = 1000
+_BACKLOG = 1024
+
+_CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9._@-]{0,64}")
+
+Authorize = Callable[[CallRequest], Awaitable[Allowed | Reason]]
+
+_log = structlog.get_logger()
+
+
+class BadRequestError(Exception):
+    """The peer does not speak FastAGI, or asks for something that is not offered."""
+
+
+@dataclass(slots=True)
+class FastAgi:
+    """Answers the dialplan's questions with ``authorize``."""
+
+    authorize: Authorize
+    connections: int = 0
+
+    async def serve(self, host: str, port: int) -> None:
+        """Listen until cancelled. Raises OSError if the port is taken."""
+        server = await asyncio.start_server(
+            self._connected, host, port, limit=HEADER_BYTES_MAX, backlog=_BACKLOG
+        )
+        async with server:
+            await server.serve_forever()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, whatever the peer does."""
+        self.connections += 1
+        try:
+            # One too many is closed unanswered: the dialplan's preset refusal holds.
+            if self.connections <= CONNECTIONS_MAX:
+                await self._serve(reader, writer)
+        except (BadRequestError, TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+            _log.debug("agi.dropped", error=repr(error))
+        except Exception:  # noqa: BLE001 - one connection must not end the server
+            _log.exception("agi.failed")
+        finally:
+            self.connections -= 1
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(HEADER_SECONDS_MAX):
+            headers = await _read_headers(reader)
+        if headers.get("agi_network_script") != "authorize":
+            message = f"no such script: {headers.get('agi_network_script')!r}"
+            raise BadRequestError(message)
+        answer = await self._answer(headers)
+        async with asyncio.timeout(REPLY_SECONDS_MAX):
+            await _send(Request(None, headers, reader, writer), _command(answer))
+
+    async def _answer(self, headers: dict[str, str]) -> Allowed | Reason:
+        call_id, call_type, account, user, dialed = (
+            headers.get(f"agi_arg_{number}", "") for number in range(1, 6)
+        )
+        if not _CALL_ID.fullmatch(call_id):
+            return Reason.BAD_CALL_ID
+        if not _NAME.fullmatch(account):
+            return Reason.UNKNOWN_ACCOUNT
+        if not _NAME.fullmatch(user):
+            return Reason.UNKNOWN_USER
+        return await self.authorize(CallRequest(call_id, call_type, account, user, dialed))
+
+
+async def _read_headers(reader: asyncio.StreamReader) -> dict[str, str]:
+    """Read the ``agi_...: value`` lines that end with an empty one."""
+    try:
+        block = await reader.readuntil(b"\n\n")
+    except asyncio.LimitOverrunError as error:
+        message = "the header is too long"
+        raise BadRequestError(message) from error
+    lines = block.decode("utf-8", "replace").splitlines()
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+def _command(answer: Allowed | Reason) -> str:
+    if isinstance(answer, Allowed):
+        value = f"ALLOW,{answer.granted_seconds},{answer.number}"
+    else:
+        value = f"DENY,{answer},"
+    return f'SET VARIABLE {ANSWER} "{value}"'
+
+
+async def _send(request: Request, command: str) -> None:
+    """Send the command and read its reply.
+
+    A caller who hung up meanwhile is told by HANGUP in place of the reply, or by a closed
+    connection, which panoramisk reports as a ValueError. Both are the dialplan's to report: its
+    hangup handler tells the end of every call that was asked for.
+    """
+    try:
+        reply = await request.send_command(command)
+    except ValueError:
+        return
+    if "error" in reply:
+        _log.debug("agi.hung_up", reply=reply["msg"])
