@@ -1,0 +1,206 @@
+import asyncio
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import processes
+from tests.lab.ports import Ports
+from tests.lab.templates import render
+
+LOGGER = logging.getLogger(__name__)
+MAJOR_VERSION = 22
+TEMPLATES = Path(__file__).parent / "asterisk"
+DIALPLAN = Path(__file__).parents[2] / "dialplan"
+PROMPT = "im-sorry"  # a core sound, which tells where the others are
+PLAYED = re.compile(r"<([^>]+)> Playing '([^']+?)(?:\.\w+)?' \(language")
+
+
+class AsteriskMissingError(RuntimeError):
+    """Says that there is no Asterisk that the lab could run."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where an Asterisk's program, modules and prompts are."""
+
+    command: tuple[str, ...]
+    modules: Path
+    prompts: Path
+    prepared: bool
+
+
+def find_installation() -> Installation:
+    """Find Asterisk on the PATH, else in the tree that `tests/lab/prepare` makes."""
+    program = shutil.which("asterisk")
+    if program:
+        return Installation(
+            command=(program,),
+            modules=_first(Path("/usr").glob("lib*/**/asterisk/modules"), "Asterisk's modules"),
+            prompts=_prompts(Path("/usr/share/asterisk"), Path("/var/lib/asterisk")),
+            prepared=False,
+        )
+    tree = _cache() / "asterisk-sid"
+    # The tree's own loader and libraries run its Asterisk as it is: no chroot, no mounts, no root.
+    loader = _first(tree.glob("usr/lib*/ld-linux*.so.*"), f"Asterisk in {tree}: run `make`")
+    libraries = _first(tree.glob("usr/lib/*-linux-gnu*"), f"the libraries of {tree}")
+    return Installation(
+        command=(
+            str(loader),
+            "--library-path",
+            str(libraries),
+            str(tree / "usr/sbin/asterisk"),
+        ),
+        modules=libraries / "asterisk/modules",
+        prompts=_prompts(tree / "usr/share/asterisk"),
+        prepared=True,
+    )
+
+
+def _cache() -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("COINBOX_CACHE") or home / "coinbox")
+
+
+def _prompts(*folders: Path) -> Path:
+    found = (prompt for folder in folders for prompt in folder.glob(f"sounds/en*/{PROMPT}.*"))
+    return _first(found, "Asterisk's core sounds").parent
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def _first(found: Iterable[Path], what: str) -> Path:
+    for path in found:
+        return path
+    raise AsteriskMissingError(f"there is no {what}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the templates of a lab's Asterisk leave open."""
+
+    name: str
+    sip_port: int
+    trunk_port: int
+    ami_port: int
+    ami_secret: str
+    agi_port: int
+
+
+class Asterisk:
+    """A real Asterisk with the lab's configuration, from a folder of its own."""
+
+    def __init__(self, folder: Path, ports: Ports, settings: Settings) -> None:
+        self._folder = folder
+        self._ports = ports
+        self._settings = settings
+        self._installation = find_installation()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Write the configuration, start, and wait until it takes calls."""
+        self._configure()
+        # Started before the old one has let go of its socket, Asterisk ends at once.
+        await processes.until(lambda: not self._control.exists(), "the old Asterisk is gone")
+        self._process = await processes.start(
+            (*self._command, "-f"), folder=self._folder, output=self._folder / "output"
+        )
+        await processes.until(self._is_up, "Asterisk has booted", 30)
+        await self._check_version()
+
+    async def stop(self) -> None:
+        if self._process:
+            await processes.stop(self._process)
+        self._control.unlink(missing_ok=True)
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process:
+            await processes.kill(self._process)
+        self._control.unlink(missing_ok=True)
+
+    async def cli(self, command: str) -> str:
+        """Give what a command prints on Asterisk's console."""
+        client = await asyncio.create_subprocess_exec(
+            *self._command,
+            "-rx",
+            command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await client.communicate()
+        return output.decode(errors="replace")
+
+    async def channels(self) -> list[str]:
+        """Name the channels that are up."""
+        lines = (await self.cli("core show channels concise")).splitlines()
+        return [line.split("!")[0] for line in lines if "!" in line]
+
+    async def records(self) -> dict[str, str]:
+        """Give the ended calls that the gateway has not read yet, by call id."""
+        lines = (await self.cli("database show coinbox")).splitlines()
+        rows = (line.partition(":") for line in lines if line.startswith("/coinbox/"))
+        return {key.strip().removeprefix("/coinbox/"): value.strip() for key, _, value in rows}
+
+    def log(self) -> str:
+        return (self._folder / "log/full").read_text(errors="replace")
+
+    def prompts(self) -> list[tuple[str, str]]:
+        """Give each prompt played so far, with the channel that heard it."""
+        return [(channel, prompt) for channel, prompt in PLAYED.findall(self.log())]
+
+    async def originate(self, channel: str, *, room: str, variables: dict[str, str]) -> None:
+        """Call a channel, and put it into a conference room when it answers."""
+        lines = [f"Channel: {channel}", "Application: ConfBridge", f"Data: {room}"]
+        lines += [f"Setvar: {name}={value}" for name, value in variables.items()]
+        call = self._folder / "spool/dial-out.call"
+        await asyncio.to_thread(call.write_text, "\n".join([*lines, ""]))
+        # Moved in whole: Asterisk reads a call file as soon as it sees it.
+        call.rename(self._folder / "spool/outgoing" / f"{os.urandom(8).hex()}.call")
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        return (*self._installation.command, "-C", str(self._folder / "etc/asterisk.conf"))
+
+    @property
+    def _control(self) -> Path:
+        return self._folder / "run/asterisk.ctl"
+
+    def _configure(self) -> None:
+        for name in ("etc", "lib", "log", "run", "data/sounds", "spool/outgoing"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        prompts = self._installation.prompts
+        _link(self._folder / "data/sounds/en", prompts)
+        # Without its documentation Asterisk does not start.
+        _link(self._folder / "data/documentation", prompts.parents[1] / "documentation")
+        values = vars(self._settings) | {
+            "lab": self._folder,
+            "dialplan": DIALPLAN,
+            "modules": self._installation.modules,
+            "rtp_first": self._ports.rtp_first,
+            "rtp_last": self._ports.rtp_last,
+        }
+        for template in TEMPLATES.glob("*.conf"):
+            render(template, self._folder / "etc" / template.name, values)
+
+    async def _is_up(self) -> bool:
+        if self._process and self._process.returncode is not None:
+            output = await asyncio.to_thread((self._folder / "output").read_text)
+            raise RuntimeError(f"Asterisk ended at its start:\n{output[-2000:]}")
+        return self._control.exists() and "booted" in await self.cli("core waitfullybooted")
+
+    async def _check_version(self) -> None:
+        version = (await self.cli("core show version")).strip()
+        if version.startswith(f"Asterisk {MAJOR_VERSION}."):
+            return
+        if self._installation.prepared:
+            raise AsteriskMissingError(
+                f"the lab's tree has {version}, not Asterisk {MAJOR_VERSION}"
+            )
+        LOGGER.warning("tried with Asterisk %d, this is %s", MAJOR_VERSION, version)

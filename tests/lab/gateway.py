@@ -1,0 +1,142 @@
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from tests.lab import processes
+
+COMMAND = Path(sys.executable).with_name("coinbox")
+ROOT = Path(__file__).parents[2]
+
+Section = Mapping[str, str | int | float | bool]
+
+
+class CommandFailedError(RuntimeError):
+    """Says that `coinbox` ended with an error."""
+
+
+class Gateway:
+    """`coinbox serve` as a program of its own, with its configuration and data in a folder."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Section]) -> None:
+        self.settings = {name: dict(section) for name, section in settings.items()}
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['http']['port']}"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Start it with the settings as they are now, and wait until it is ready."""
+        self._configure()
+        self._process = await processes.start(
+            (str(COMMAND), "serve", "--config", str(self._config)),
+            folder=ROOT,
+            output=self._folder / "output",
+            environment=_environment(),
+        )
+        await self.until_ready()
+
+    async def until_ready(self, seconds: float = 20.0) -> None:
+        await processes.until(self._is_ready, "the gateway is ready", seconds)
+
+    async def stop(self) -> None:
+        """End it as a service manager would, and give it time to drain."""
+        if self._process:
+            await processes.stop(self._process)
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process:
+            await processes.kill(self._process)
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def command(self, *arguments: str) -> str:
+        """Run `coinbox` with the gateway's configuration, and give what it prints."""
+        self._configure()
+        process = await asyncio.create_subprocess_exec(
+            str(COMMAND),
+            *arguments,
+            "--config",
+            str(self._config),
+            cwd=ROOT,
+            env=_environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output = (await process.communicate())[0].decode()
+        if process.returncode:
+            raise CommandFailedError(f"coinbox {' '.join(arguments)}: {output}")
+        return output
+
+    async def open_account(self, account: str, *options: str, currency: str = "USD") -> None:
+        await self.command("accounts", "open", account, "--currency", currency, *options)
+
+    async def grant(self, account: str, amount: str, reference: str) -> None:
+        await self.command("accounts", "grant", account, amount, "--reference", reference)
+
+    async def get(self, path: str) -> tuple[int, dict[str, object]]:
+        """Ask the HTTP API as its admin; give status and body."""
+        headers = {"Authorization": f"Bearer {self.settings['http']['token']}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(self.url + path) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
+
+    async def account(self, account: str) -> dict[str, object]:
+        _, body = await self.get(f"/v1/accounts/{account}")
+        return body
+
+    async def calls(self) -> list[dict[str, object]]:
+        """Give the live calls."""
+        _, body = await self.get("/v1/calls")
+        calls = body["calls"]
+        assert isinstance(calls, list)
+        return calls
+
+    def log(self) -> str:
+        return (self._folder / "output").read_text(errors="replace")
+
+    @property
+    def _config(self) -> Path:
+        return self._folder / "coinbox.toml"
+
+    def _configure(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"data_dir = {json.dumps(str(self._folder / 'data'))}"]
+        for name, section in self.settings.items():
+            lines.append(f"[{name}]")
+            # Strings, numbers and booleans are written alike in JSON and TOML.
+            lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
+        self._config.write_text("\n".join([*lines, ""]))
+
+    async def _is_ready(self) -> bool:
+        if not self.is_running:
+            output = await asyncio.to_thread(self.log)
+            raise RuntimeError(f"the gateway ended at its start:\n{output[-4000:]}")
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(self.url + "/readyz") as answer,
+            ):
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+def _environment() -> dict[str, str]:
+    """Give the environment without settings of the gateway, which belong to whoever ran the lab."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COINBOX_")}

@@ -1,0 +1,146 @@
+import base64
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.lab import sipp
+from tests.lab.asterisk import Asterisk, Settings
+from tests.lab.gateway import Gateway, Section
+from tests.lab.ports import Ports
+from tests.lab.provider import Provider
+from tests.lab.proxy import Proxy
+from tests.lab.sipp import Caller, Calls, FarEnd
+
+
+class Lab:
+    """A telephone world on loopback: Asterisk, callers, a far end, a payment provider, a gateway.
+
+    Several can run at once.
+    Whatever a lab has started ends with it, also when it is killed.
+    Its folder is kept when it fails, until a later lab takes its ports.
+    """
+
+    asterisk: Asterisk
+    far_end: FarEnd
+    provider: Provider
+    ami: Proxy
+    gateway: Gateway
+    folder: Path
+
+    def __init__(
+        self,
+        *,
+        ring_seconds: float = 0.5,
+        talk_seconds: float = 2.0,
+        settings: Mapping[str, Section] | None = None,
+        with_gateway: bool = True,
+    ) -> None:
+        self._ring_seconds = ring_seconds
+        self._talk_seconds = talk_seconds
+        self._settings = settings or {}
+        self._with_gateway = with_gateway
+        self._stack = AsyncExitStack()
+        self._groups = 0
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def call(self, number: str, caller: Caller | None = None, *, count: int = 1) -> Calls:
+        """Let callers dial a number, all at once."""
+        self._groups += 1
+        calls = await sipp.call(
+            number,
+            caller or Caller(),
+            count=count,
+            sip_port=self._sip_port,
+            media_port=self._ports.take(),
+            folder=self.folder / f"calls-{self._groups}",
+        )
+        self._stack.push_async_callback(calls.stop)
+        return calls
+
+    async def dial_out(self, number: str, *, room: str, account: str, user: str) -> None:
+        """Add a number to a conference, as its organizer does."""
+        await self.asterisk.originate(
+            f"Local/{number}@coinbox-conf-out/n",
+            room=room,
+            variables={"COINBOX_ACCOUNT": account, "COINBOX_USER": user},
+        )
+
+    async def _start(self) -> None:
+        self._ports = Ports.claim()
+        self._stack.callback(self._ports.release)
+        self.folder = self._ports.folder
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self._sip_port = self._ports.take()
+        await self._start_world()
+        self._make_gateway()
+        if self._with_gateway:
+            await self.gateway.start()
+
+    async def _start_world(self) -> None:
+        ports = self._ports
+        trunk_port, ami_port = ports.take(), ports.take()
+        self._agi_port, self._http_port = ports.take(), ports.take()
+        self._ami_secret = secrets.token_hex()
+        self.far_end = FarEnd(
+            self.folder / "far-end",
+            port=trunk_port,
+            media_port=ports.take(),
+            ring_seconds=self._ring_seconds,
+            talk_seconds=self._talk_seconds,
+        )
+        self.asterisk = Asterisk(
+            self.folder / "asterisk",
+            ports,
+            Settings(
+                name="lab",
+                sip_port=self._sip_port,
+                trunk_port=trunk_port,
+                ami_port=ami_port,
+                ami_secret=self._ami_secret,
+                agi_port=self._agi_port,
+            ),
+        )
+        self.ami = Proxy(ports.take(), ami_port)
+        self.provider = Provider(
+            port=ports.take(),
+            secret="whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
+            webhook_url=f"http://127.0.0.1:{self._http_port}/webhooks/payments",
+        )
+        for part in (self.far_end, self.asterisk, self.ami, self.provider):
+            self._stack.push_async_callback(part.stop)
+            await part.start()
+
+    def _make_gateway(self) -> None:
+        settings: dict[str, Section] = {
+            "agi": {"port": self._agi_port},
+            "ami": {"port": self.ami.port, "secret": self._ami_secret},
+            "http": {"port": self._http_port, "token": secrets.token_hex()},
+            "payments": {"url": self.provider.url, "webhook_secret": self.provider.secret},
+            "log": {"format": "json"},
+        }
+        for name, section in self._settings.items():
+            settings[name] = {**settings.get(name, {}), **section}
+        self.gateway = Gateway(self.folder / "gateway", settings)
+        self._stack.push_async_callback(self.gateway.stop)
