@@ -162,7 +162,7 @@ class Ledger:
                 at.shard.journal,
                 at.shard.events,
             ],
-            [account, call_id, user, currency, call_type, number, rate, *_pairs(slices)],
+            [account, call_id, user, currency, call_type, number, rate, _words(slices)],
             seconds_max=seconds_max,
         )
         return _held(answer)
@@ -182,7 +182,7 @@ class Ledger:
                 at.shard.journal,
                 at.shard.events,
             ],
-            [call_id, extension, *_pairs(slices)],
+            [call_id, extension, _words(slices)],
         )
         return _held(answer)
 
@@ -307,8 +307,7 @@ class Ledger:
         deadline = loop.time() + seconds_max
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
-                    return (await script.run(self._redis, key_names, arguments)).split(" ")
+                return (await script.run(self._redis, key_names, arguments)).split(" ")
             except (RedisError, OSError) as error:
                 # A full, read-only or loading store answers with an error; it may recover.
                 if loop.time() + _PAUSE_SECONDS >= deadline:
@@ -316,8 +315,8 @@ class Ledger:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _pairs(slices: Sequence[Slice]) -> list[str | int]:
-    return [number for one in slices for number in (one.seconds, one.micros)]
+def _words(slices: Sequence[Slice]) -> str:
+    return " ".join(f"{one.seconds} {one.micros}" for one in slices)
 
 
 def _held(answer: list[str]) -> Held | Refused:

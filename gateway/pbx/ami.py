@@ -11,7 +11,7 @@ from panoramisk.message import Message
 
 from gateway.calls.ports import Leg, LegEvent, PbxUnavailableError, Record
 from gateway.pbx.events import read_leg_event, read_record
-from gateway.pbx.variables import ANSWERED, CALL, LEG_EVENT, RECORDS
+from gateway.pbx.variables import ANSWERED, ASKED, CALL, LEG_EVENT, RECORDS
 
 REPLY_SECONDS_MAX = 2.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
@@ -104,14 +104,15 @@ class Ami:
     async def legs(self) -> list[Leg]:
         """List the channels that carry a call id."""
         replies = await self._ask(
-            {"Action": "Status", "Variables": f"{CALL},{ANSWERED}"}, as_list=True
+            {"Action": "Status", "Variables": f"{ASKED},{CALL},{ANSWERED}"}, as_list=True
         )
         legs = []
         for reply in replies:
             variables = _variables(reply)
-            if variables.get(CALL):
-                answered_ms = int(variables.get(ANSWERED) or 0)
-                legs.append(Leg(variables[CALL], reply["Channel"], answered_ms))
+            answered_ms = int(variables.get(ANSWERED) or 0)
+            for name, at_ms in ((ASKED, 0), (CALL, answered_ms)):
+                if variables.get(name):
+                    legs.append(Leg(variables[name], reply["Channel"], at_ms))
         return legs
 
     async def records(self) -> dict[str, Record]:

@@ -2,7 +2,9 @@
 
 # Set by the gateway's one AGI command; the dialplan presets refusal.
 ANSWER = "COINBOX_ANSWER"
-# On a call's channels, read back by AMI.
+# On channels, read back by AMI: the call that a channel asked for, the call that a paid leg
+# carries, and when that leg was answered (epoch milliseconds, 0 before).
+ASKED = "COINBOX_ASKED"
 CALL = "COINBOX_CALL"
 ANSWERED = "COINBOX_ANSWERED"
 # Family of the AstDB in which the hangup handler records how each call ended.

@@ -5,7 +5,7 @@ So slices held one after the other never drift from the price of the whole.
 """
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 # No call is granted more than a day: a bound that free rates have as well.
 CALL_SECONDS_MAX = 86_400
@@ -33,7 +33,7 @@ class Rate:
 
     def pin(self) -> str:
         """Write the rate as the text that a live call keeps, whatever card comes next."""
-        return json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps([getattr(self, field) for field in self.__slots__])
 
     @classmethod
     def pinned(cls, text: str) -> "Rate":

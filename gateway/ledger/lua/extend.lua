@@ -1,8 +1,7 @@
 -- Hold the next slice of a live call (rule D3).
 --
 -- KEYS  1 account  2 lots  3 order  4 call  5 journal  6 events
--- ARGV  1 call id  2 number of this extension  3... slices: seconds in all, total micros; longest
---       first
+-- ARGV  1 call id  2 number of this extension  3 slices (lengths and prices of the whole call)
 -- Answers  "held SECONDS HELD AVAILABLE" | "refused REASON AVAILABLE"
 -- Reasons, the first that applies: conflict, closed, no_credit.
 -- Once for each number; numbers rise, and only the answer of the last one is kept.
@@ -28,7 +27,7 @@ local now = now_ms()
 local account_id, held = state[2], tonumber(state[3])
 local due, total_due = lapsing(lots, order, now)
 local available = number_at(account, 'available') - total_due
-local seconds, total = longest_slice(3, #ARGV, held, available)
+local seconds, total = longest_slice(ARGV[3], held, available)
 local plan = seconds and plan_take(lots, order, total - held, #due)
 
 lapse(account, lots, order, journal, account_id, due, total_due)

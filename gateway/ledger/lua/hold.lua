@@ -2,7 +2,7 @@
 --
 -- KEYS  1 account  2 lots  3 order  4 users  5 call  6 live  7 journal  8 events
 -- ARGV  1 account id  2 call id  3 user ("" if none is asked for)  4 currency of the rate
---       5 call type  6 number  7 pinned rate  8... slices: seconds, total micros; longest first
+--       5 call type  6 number  7 pinned rate  8 slices
 -- Answers  "held SECONDS HELD AVAILABLE" | "refused REASON AVAILABLE"
 -- Reasons, the first that applies: unknown_account, unknown_user, no_rate, no_credit.
 -- Once for each call id; the answer, also a refusal, stays the same (sticky).
@@ -30,7 +30,7 @@ elseif known[1] ~= currency then
 else
   due, total_due = lapsing(lots, order, now)
   available = tonumber(known[2]) - total_due
-  seconds, total = longest_slice(8, #ARGV, 0, available)
+  seconds, total = longest_slice(ARGV[8], 0, available)
   -- Credit at or below zero carries no chargeable call, whatever its rate (rule C9).
   if not seconds or available <= 0 then
     reason = 'no_credit'

@@ -112,13 +112,12 @@ local function take(account, lots, order, call, plan, micros, moves)
   redis.call('HINCRBY', account, 'held', text(micros))
 end
 
--- The longest of the slices in ARGV from `first` on, as pairs of seconds and total price, whose
--- price less what is held already can be paid from `available`: seconds, total; or nil.
-local function longest_slice(first, last, held, available)
-  for at = first, last, 2 do
-    local total = tonumber(ARGV[at + 1])
-    if total - held <= available then
-      return tonumber(ARGV[at]), total
+-- The first of the slices ("SECONDS TOTAL SECONDS TOTAL ...", the longest first) whose total price
+-- less what is held already can be paid from `available`: seconds, total; or nil.
+local function longest_slice(slices, held, available)
+  for seconds, total in string.gmatch(slices, '(%d+) (%d+)') do
+    if tonumber(total) - held <= available then
+      return tonumber(seconds), tonumber(total)
     end
   end
   return nil
