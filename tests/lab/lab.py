@@ -72,6 +72,7 @@ class Lab:
             caller or Caller(),
             count=count,
             sip_port=self._sip_port,
+            own_port=self._ports.take(),
             media_port=self._ports.take(),
             folder=self.folder / f"calls-{self._groups}",
         )

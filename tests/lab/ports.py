@@ -7,7 +7,7 @@ from typing import Self, TextIO
 
 FIRST = 12000  # up to LAST: below the range from which the kernel gives ports to clients
 LAST = 32000
-BLOCK = 500
+BLOCK = 1000
 RTP = 300  # the upper ports of a block, for the media of Asterisk
 CLAIMS = Path(tempfile.gettempdir()) / "coinbox-lab"
 

@@ -99,7 +99,14 @@ class Calls:
 
 
 async def call(
-    number: str, caller: Caller, *, count: int, sip_port: int, media_port: int, folder: Path
+    number: str,
+    caller: Caller,
+    *,
+    count: int,
+    sip_port: int,
+    own_port: int,
+    media_port: int,
+    folder: Path,
 ) -> Calls:
     """Start callers; `Calls.finished` waits for them."""
     heard = await Heard.listen(media_port)
@@ -120,6 +127,7 @@ async def call(
         folder,
         scenario,
         f"127.0.0.1:{sip_port}",
+        *("-p", str(own_port)),
         *("-s", quote(number, safe="+*,&;=")),
         *(word for name, value in keys.items() for word in ("-key", name, value)),
         *("-m", str(count), "-l", str(count), "-r", str(AT_ONCE)),
