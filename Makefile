@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test test-slow check bench clean lab
+.PHONY: help demo test check bench clean lab
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -10,14 +10,8 @@ help: ## Show the targets
 demo: $(INSTALLED) lab ## Real calls on a real Asterisk, expected beside what happened
 	@.venv/bin/python -m tests.lab.demo
 
-test: $(INSTALLED) lab ## All tests but the slow ones
-	.venv/bin/python -m pytest -m "not slow" --cov
-
-test-slow: $(INSTALLED) lab ## The tests that only CI waits for
-	@if .venv/bin/python -m pytest -m slow --collect-only -q >/dev/null; \
-	then .venv/bin/python -m pytest -m slow; \
-	elif [ $$? -eq 5 ]; then echo "no test is marked slow"; \
-	else .venv/bin/python -m pytest -m slow --collect-only -q; fi
+test: $(INSTALLED) lab ## All tests; those that are slow only with CI=true
+	.venv/bin/python -m pytest $(if $(CI),,-m "not slow") --cov
 
 check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/ruff check
