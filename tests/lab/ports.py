@@ -1,4 +1,5 @@
 import fcntl
+import os
 import socket
 import tempfile
 from contextlib import suppress
@@ -9,7 +10,7 @@ FIRST = 12000  # up to LAST: below the range from which the kernel gives ports t
 LAST = 32000
 BLOCK = 1000
 RTP = 300  # the upper ports of a block, for the media of Asterisk
-CLAIMS = Path(tempfile.gettempdir()) / "coinbox-lab"
+CLAIMS = Path(tempfile.gettempdir()) / f"coinbox-lab-{os.getuid()}"
 
 
 class PortsExhaustedError(RuntimeError):
