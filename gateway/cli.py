@@ -33,7 +33,9 @@ ConfigOption = Annotated[
     ),
 ]
 
-cli = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False)
+cli = typer.Typer(
+    help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 accounts = typer.Typer(help="Open accounts, add money, see balances.", no_args_is_help=True)
 cli.add_typer(accounts, name="accounts")
 _out = Console(highlight=False, soft_wrap=True)

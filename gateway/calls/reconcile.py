@@ -33,20 +33,23 @@ class Reconciler:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Look whenever it is wanted, until cancelled."""
+        """Look when it is wanted, and now and then, until cancelled."""
+        pause = _EVERY_SECONDS
         while True:
-            self._wanted.clear()
-            pause = _AGAIN_SECONDS
-            try:
-                await self._look()
-                pause = _AGAIN_SECONDS if self._missing else _EVERY_SECONDS
-            except (LedgerUnavailableError, PbxUnavailableError) as error:
-                _log.info("reconcile.later", error=str(error))
             try:
                 async with asyncio.timeout(pause):
                     await self._wanted.wait()
             except TimeoutError:
-                continue
+                _log.debug("reconcile.unasked")
+            self._wanted.clear()
+            try:
+                await self._look()
+                pause = _AGAIN_SECONDS if self._missing else _EVERY_SECONDS
+            except PbxUnavailableError:
+                pause = _EVERY_SECONDS  # it is wanted again once the PBX is back
+            except LedgerUnavailableError as error:
+                _log.warning("reconcile.later", error=str(error))
+                pause = _AGAIN_SECONDS
 
     async def _look(self) -> None:
         # The order carries the proof.

@@ -109,9 +109,9 @@ class Ami:
         legs = []
         for reply in replies:
             variables = _variables(reply)
-            answered_ms = int(variables.get(ANSWERED) or 0)
+            answered_ms = int(variables.get(ANSWERED, "0"))
             for name, at_ms in ((ASKED, 0), (CALL, answered_ms)):
-                if variables.get(name):
+                if name in variables:
                     legs.append(Leg(variables[name], reply["Channel"], at_ms))
         return legs
 
@@ -172,10 +172,12 @@ def _tell(on_leg: Callable[[LegEvent], None], event: Message) -> None:
 
 
 def _variables(reply: Message) -> Mapping[str, str]:
-    """Read the ``Variable: NAME=value`` headers of a Status event; one or many."""
+    """Read the ``Variable: NAME=value`` headers of a Status event that have a value of ours."""
     found = reply.get("Variable", [])
     pairs = [found] if isinstance(found, str) else found
-    return dict(pair.split("=", 1) for pair in pairs)
+    named = (pair.partition("=") for pair in pairs)
+    # Asterisk writes "(null)" for a variable that the channel does not have.
+    return {name: value for name, _, value in named if value not in ("", "(null)")}
 
 
 def _local_ms() -> int:

@@ -86,7 +86,8 @@ def _rows(
             else:
                 yield lines.line_num, cells
     except csv.Error as error:
-        faults.append(Fault(f"{source}: row {lines.line_num}", "row", "", str(error)))
+        # The reader counts a row only once it is whole.
+        faults.append(Fault(f"{source}: row {lines.line_num + 1}", "row", "", str(error)))
 
 
 _RULES: Mapping[str, tuple[Callable[[str], object], str]] = {

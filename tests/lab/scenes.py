@@ -1,0 +1,322 @@
+"""What Coinbox promises, as scenes on a real Asterisk. The demo shows them; the tests assert them.
+
+A scene has an account of its own, so that scenes can be played side by side.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.money import parse_amount
+from gateway.rating.price import price
+from gateway.rating.ratecard import read_card
+from tests.lab import processes
+from tests.lab.lab import Lab
+from tests.lab.sipp import Caller
+
+CARDS = Path(__file__).parents[2] / "ratecards"
+
+# Short slices, so that a call of some seconds is renewed as one of an hour is.
+SETTINGS = {"calls": {"slice_seconds": 6, "renew_before_seconds": 2}}
+
+GERMANY = "+493012345600"  # 0.01 a call and 0.0125 a minute, by 6 seconds
+BRITAIN = "+442071234500"  # 0.0115 a minute, by the second
+ZIMBABWE = "+263412345600"  # 0.02 a call and 0.3485 a minute, by the minute
+GERMANY_HANGS_UP = "+493012345677"
+TOLL_FREE = "+18005550100"  # 0.02 a minute, by the minute
+EMERGENCY = "112"
+ROOM = "4711"
+
+EIGHT_SECONDS_OF_BRITAIN = "0.001534"
+ONE_MINUTE_OF_ZIMBABWE = "0.368500"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing expected, beside what happened."""
+
+    what: str
+    expected: object
+    happened: object
+
+    @property
+    def holds(self) -> bool:
+        return self.expected == self.happened
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Paid talk as its other end measured it."""
+
+    number: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scene gave."""
+
+    account: str
+    checks: list[Check]
+    talks: list[Talk]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A promise and the play that shows it."""
+
+    title: str
+    play: Callable[[Lab], Awaitable[Outcome]]
+    # It stops the gateway, and so has the lab for itself.
+    alone: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.play.__name__
+
+
+async def settled(lab: Lab, account: str) -> dict[str, object]:
+    """Give the account once nothing is held for its calls any more."""
+
+    async def nothing_held() -> dict[str, object] | None:
+        body = await lab.gateway.account(account)
+        return body if body["held"] == "0.000000" else None
+
+    body = await processes.until(nothing_held, f"nothing of {account} is held")
+    assert body is not None
+    return body
+
+
+async def paid_until(lab: Lab, account: str) -> float:
+    """Give the end of what is paid for, when the account's only call is in its last slice."""
+
+    async def last_slice() -> float | None:
+        for call in await lab.gateway.calls():
+            if call["account"] == account and call["state"] == "last_slice":
+                return float(str(call["paid_until_ms"])) / 1000
+        return None
+
+    found = await processes.until(last_slice, f"the last slice of {account}")
+    assert found is not None
+    return found
+
+
+def overspend(body: dict[str, object], talks: list[Talk]) -> int:
+    """Give micro-units that were talked and not charged, or taken from money that was not there."""
+    outbound = read_card("outbound.csv", (CARDS / "outbound.csv").read_text())
+    inbound = read_card("tollfree-in.csv", (CARDS / "tollfree-in.csv").read_text())
+    talked = 0
+    for talk in talks:
+        rate = inbound.rate(talk.number) if talk.number == TOLL_FREE else outbound.rate(talk.number)
+        assert rate is not None
+        talked += price(rate, int(talk.seconds))
+    available = str(body["available"])
+    missing = parse_amount(available.removeprefix("-")) if available.startswith("-") else 0
+    return missing + max(0, talked - parse_amount(str(body["spent"])))
+
+
+async def international_call(lab: Lab) -> Outcome:
+    account = "intl"
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, "1.00", "p1")
+    calls = await lab.call(GERMANY, Caller(account, talk_seconds=9.5))
+    [caller] = await calls.finished()
+    body = await settled(lab, account)
+    checks = [
+        Check("the caller hears", 200, caller.code),
+        # 9.5 s are billed as 12 s: 0.01 + 12/60 of 0.0125
+        Check("charged", "0.012500", body["spent"]),
+        Check("available", "0.987500", body["available"]),
+    ]
+    return Outcome(account, checks, [Talk(GERMANY, caller.ended - caller.answered)])
+
+
+async def no_credit(lab: Lab) -> Outcome:
+    account = "poor"
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, "0.011249", "p1")  # a micro-unit less than the first 6 seconds
+    calls = await lab.call("+493087654300", Caller(account))
+    [caller] = await calls.finished()
+    body = await lab.gateway.account(account)
+    prompts = [prompt for _, prompt in lab.asterisk.prompts()]
+    checks = [
+        Check("the caller hears", 403, caller.code),
+        Check("announced before the answer", (True, 0.0), (caller.early > 0, caller.answered)),
+        Check("words", True, "vm-youhave" in prompts),
+        Check("audible for over a second", True, calls.heard.audible_seconds > 1),
+        Check("calls at the far end", 0, len(lab.far_end.calls("+493087654300"))),
+        Check("available", "0.011249", body["available"]),
+    ]
+    return Outcome(account, checks, [])
+
+
+async def thirty_at_once(lab: Lab) -> Outcome:
+    account = "crowd"
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, ONE_MINUTE_OF_ZIMBABWE, "p1")
+    calls = await lab.call(ZIMBABWE, Caller(account, talk_seconds=4), count=30)
+    codes = sorted(caller.code for caller in await calls.finished())
+    body = await settled(lab, account)
+    far_calls = lab.far_end.calls(ZIMBABWE)
+    checks = [
+        Check("callers who talk", 1, codes.count(200)),
+        Check("callers refused", 29, codes.count(403)),
+        Check("calls at the far end", 1, len(far_calls)),
+        Check("charged", ONE_MINUTE_OF_ZIMBABWE, body["spent"]),
+        Check("available", "0.000000", body["available"]),
+    ]
+    talks = [Talk(ZIMBABWE, call.ended - call.answered) for call in far_calls]
+    return Outcome(account, checks, talks)
+
+
+async def cut_when_credit_ends(lab: Lab) -> Outcome:
+    account = "short"
+    number = "+442070000100"
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, EIGHT_SECONDS_OF_BRITAIN, "p1")
+    calls = await lab.call(number, Caller(account, talk_seconds=30))
+    until = await paid_until(lab, account)
+    [caller] = await calls.finished()
+    far = await lab.far_end.until_ended(number)
+    body = await settled(lab, account)
+    checks = [
+        Check("ended by", "far", caller.ended_by),
+        Check("seconds talked", 8, round(far.ended - far.answered)),
+        Check("cut within 0.5 s of paid_until", True, abs(far.ended - until) < 0.5),
+        Check("charged", EIGHT_SECONDS_OF_BRITAIN, body["spent"]),
+        Check("available", "0.000000", body["available"]),
+    ]
+    return Outcome(account, checks, [Talk(number, far.ended - far.answered)])
+
+
+async def saved_by_recharge(lab: Lab) -> Outcome:
+    account = "saved"
+    number = "+493011111100"
+    options = ("--recharge-below", "0.01", "--recharge-amount", "5.00")
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, "0.011250", "p1")  # six seconds
+    await lab.gateway.open_account(account, "--user", "alice", *options)
+    lab.provider.orders.behaviour = "pend"
+    lab.provider.orders.webhooks = 3
+    # The renewal, 4 s after the answer, is refused; the money comes a second later.
+    lab.provider.orders.webhook_delay_seconds = 5.5
+    calls = await lab.call(number, Caller(account, talk_seconds=13.5))
+    await paid_until(lab, account)
+    [caller] = await calls.finished()
+    body = await settled(lab, account)
+    lots = body["lots"]
+    assert isinstance(lots, list)
+    charges = [charge for charge in lab.provider.charges.values() if charge.account == account]
+    checks = [
+        Check("ended by", "caller", caller.ended_by),
+        Check("seconds talked", 13, int(caller.ended - caller.answered)),
+        Check("charges at the provider", ["5.000000"], [charge.amount for charge in charges]),
+        Check("lots", ["0.011250", "5.000000"], [lot["granted"] for lot in lots]),
+        # 18 s are billed: 0.01 + 18/60 of 0.0125
+        Check("charged", "0.013750", body["spent"]),
+        Check("available", "4.997500", body["available"]),
+    ]
+    return Outcome(account, checks, [Talk(number, caller.ended - caller.answered)])
+
+
+async def conference(lab: Lab) -> Outcome:
+    account = "confco"
+    await lab.gateway.open_account(account, "--user", "carol", "--number", TOLL_FREE)
+    await lab.gateway.grant(account, "1.00", "p1")
+    dial_in = Caller("", "", endpoint="pstn", conference=ROOM, talk_seconds=9)
+    calls = await lab.call(TOLL_FREE, dial_in)
+    await calls.until_answered()
+    await lab.dial_out(GERMANY_HANGS_UP, room=ROOM, account=account, user="carol")
+
+    async def both_in_room() -> bool:
+        return "2" in (await lab.asterisk.cli("confbridge list")).split(ROOM)[-1].split()[:1]
+
+    joined = await processes.until(both_in_room, "both are in the conference")
+    [caller] = await calls.finished()
+    far = await lab.far_end.until_ended(GERMANY_HANGS_UP)
+    body = await settled(lab, account)
+    checks = [
+        Check("dial-in is answered", 200, caller.code),
+        Check("dial-out joins it", True, joined),
+        Check("dial-out ended by", "far", far.ended_by),
+        # a minute of toll-free, and 6 s of Germany
+        Check("charged", "0.031250", body["spent"]),
+        Check("available", "0.968750", body["available"]),
+    ]
+    talks = [
+        Talk(TOLL_FREE, caller.ended - caller.answered),
+        Talk(GERMANY_HANGS_UP, far.ended - far.answered),
+    ]
+    return Outcome(account, checks, talks)
+
+
+async def outlives_kill(lab: Lab) -> Outcome:
+    account = "killed"
+    staying, leaving = "+493022222200", "+493033333300"
+    await lab.gateway.open_account(account, "--user", "alice")
+    await lab.gateway.grant(account, "1.00", "p1")
+    long = await lab.call(staying, Caller(account, talk_seconds=15.5))
+    short = await lab.call(leaving, Caller(account, talk_seconds=5.5))
+    await asyncio.gather(long.until_answered(), short.until_answered())
+    await asyncio.sleep(5)  # both are renewed to 12 s
+    await lab.gateway.kill()
+    [left] = await short.finished()
+    await lab.gateway.start()
+    [stayed] = await long.finished()
+    body = await settled(lab, account)
+    records = await processes.until(
+        lambda: _records_gone(lab), "the PBX's records are read and deleted"
+    )
+    checks = [
+        Check("the long call ended by", "caller", stayed.ended_by),
+        Check("its seconds talked", 15, int(stayed.ended - stayed.answered)),
+        Check("the short call, ended meanwhile, by", "caller", left.ended_by),
+        # 0.01 + 18/60 of 0.0125, and 0.01 + 6/60 of 0.0125
+        Check("charged", "0.025000", body["spent"]),
+        Check("available", "0.975000", body["available"]),
+        Check("records left in the PBX", True, records),
+    ]
+    talks = [
+        Talk(staying, stayed.ended - stayed.answered),
+        Talk(leaving, left.ended - left.answered),
+    ]
+    return Outcome(account, checks, talks)
+
+
+async def _records_gone(lab: Lab) -> bool:
+    return not await lab.asterisk.records()
+
+
+async def emergency_without_gateway(lab: Lab) -> Outcome:
+    account = "sos"
+    await lab.gateway.open_account(account, "--user", "alice")  # without any credit
+    await lab.gateway.stop()
+    calls = await lab.call(EMERGENCY, Caller(account, talk_seconds=2))
+    [caller] = await calls.finished()
+    await lab.gateway.start()
+    await processes.until(
+        lambda: '"event": "call.emergency"' in lab.gateway.log(), "the emergency call is recorded"
+    )
+    body = await lab.gateway.account(account)
+    checks = [
+        Check("the caller hears", 200, caller.code),
+        Check("ended by", "caller", caller.ended_by),
+        Check("calls at the far end", 1, len(lab.far_end.calls(EMERGENCY))),
+        Check("charged", "0.000000", body["spent"]),
+    ]
+    return Outcome(account, checks, [])
+
+
+SCENES = (
+    Scene("An international call, talked and charged to the micro-unit", international_call),
+    Scene("Not enough credit: refused before it rings, and told why", no_credit),
+    Scene("Thirty callers at once on credit for one", thirty_at_once),
+    Scene("Cut when the credit is used up", cut_when_credit_ends),
+    Scene("Saved by a recharge in mid-call, reported three times", saved_by_recharge),
+    Scene("Toll-free dial-in to a conference, and dial-out from it", conference),
+    Scene(
+        "kill -9 of the gateway: one call lives on, one ends meanwhile", outlives_kill, alone=True
+    ),
+    Scene("112 with the gateway stopped", emergency_without_gateway, alone=True),
+)

@@ -1,0 +1,184 @@
+"""What happens to real calls when something is broken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.lab import processes
+from tests.lab.lab import Lab
+from tests.lab.scenes import BRITAIN, GERMANY, settled
+from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
+
+GERMANY_PREFIX = "+4930987654"
+
+
+@pytest.fixture
+async def account(lab: Lab, request: pytest.FixtureRequest) -> str:
+    """An account of the test's own, with one unit of credit."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    await lab.gateway.open_account(name, "--user", "alice")
+    await lab.gateway.grant(name, "1.00", "p1")
+    return name
+
+
+async def no_channels(lab: Lab) -> None:
+    async def gone() -> bool:
+        return not await lab.asterisk.channels()
+
+    await processes.until(gone, "no channel is up", 20)
+
+
+async def test_peers_that_connect_and_close_do_not_disturb_authorizations(
+    lab: Lab, account: str
+) -> None:
+    port = int(str(lab.gateway.settings["agi"]["port"]))
+
+    async def connect_and_close() -> None:
+        for _ in range(100):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+
+    calls = await lab.call(GERMANY, Caller(account, talk_seconds=3), count=10)
+    await asyncio.gather(*(connect_and_close() for _ in range(10)))
+    codes = [caller.code for caller in await calls.finished()]
+    body = await settled(lab, account)
+
+    assert codes == [200] * 10
+    assert body["spent"] == "0.112500"  # ten times 6 s
+
+
+@pytest.fixture
+async def silent_lab() -> AsyncIterator[Lab]:
+    """A lab whose FastAGI port is served by somebody who accepts and never answers."""
+    accepted = asyncio.Event()
+
+    async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted.wait()
+        writer.close()
+
+    async with Lab(with_gateway=False) as lab:
+        port = int(str(lab.gateway.settings["agi"]["port"]))
+        server = await asyncio.start_server(accept, "127.0.0.1", port)
+        async with server:
+            yield lab
+            accepted.set()
+
+
+async def test_a_gateway_that_never_answers_frees_the_channel(silent_lab: Lab) -> None:
+    patient = await silent_lab.call(GERMANY, Caller(patience_seconds=60))
+    impatient = await silent_lab.call(BRITAIN, Caller(patience_seconds=2))
+
+    [left] = await impatient.finished()
+    [waited] = await patient.finished()
+    await no_channels(silent_lab)
+
+    assert left.code == 487
+    assert waited.answered == 0
+    assert waited.code >= 400
+    assert silent_lab.far_end.calls() == []
+
+
+async def test_a_call_goes_on_while_ami_is_cut_and_is_renewed_when_it_is_back(
+    lab: Lab, account: str
+) -> None:
+    calls = await lab.call(GERMANY_PREFIX + "100", Caller(account, talk_seconds=14.5))
+    await calls.until_answered()
+    await lab.ami.cut()
+    await asyncio.sleep(2)
+    await lab.ami.restore()
+    [caller] = await calls.finished()
+    body = await settled(lab, account)
+
+    assert caller.ended_by == "caller"
+    assert body["spent"] == "0.013750"  # 0.01 + 18/60 of 0.0125
+
+
+async def test_a_call_whose_end_was_missed_while_ami_was_cut_is_settled_exactly(
+    lab: Lab, account: str
+) -> None:
+    calls = await lab.call(GERMANY_PREFIX + "200", Caller(account, talk_seconds=4.5))
+    await calls.until_answered()
+    await lab.ami.cut()
+    await calls.finished()
+    await no_channels(lab)
+    assert (await lab.gateway.account(account))["held"] == "0.011250"
+
+    await lab.ami.restore()
+    body = await settled(lab, account)
+
+    assert body["spent"] == "0.011250"  # 0.01 + 6/60 of 0.0125
+    assert await lab.asterisk.records() == {}
+
+
+async def test_the_pbx_ends_a_call_on_time_with_the_gateway_gone(lab: Lab, account: str) -> None:
+    number = GERMANY_PREFIX + "300"
+    calls = await lab.call(number, Caller(account, talk_seconds=30))
+    await calls.until_answered()
+    await lab.gateway.kill()
+    [caller] = await calls.finished()
+    far = await lab.far_end.until_ended(number)
+    await lab.gateway.start()
+    body = await settled(lab, account)
+
+    assert caller.ended_by == "far"
+    assert far.ended - far.answered == pytest.approx(6, abs=0.5)
+    assert body["spent"] == "0.011250"  # the six seconds that were held, and no more
+
+
+@pytest.mark.parametrize(
+    ("ending", "patience_seconds", "code"),
+    [(BUSY, 30, 486), (NEVER_ANSWERS, 2, 487)],
+    ids=["busy", "the caller gives up"],
+)
+async def test_a_call_that_is_not_answered_costs_nothing(
+    lab: Lab, account: str, ending: str, patience_seconds: float, code: int
+) -> None:
+    caller = Caller(account, patience_seconds=patience_seconds)
+    calls = await lab.call(GERMANY_PREFIX + "4" + ending, caller)
+    [seen] = await calls.finished()
+    body = await settled(lab, account)
+
+    assert seen.code == code
+    assert body["spent"] == "0.000000"
+    assert body["available"] == "1.000000"
+
+
+async def test_the_far_end_may_hang_up_first(lab: Lab, account: str) -> None:
+    calls = await lab.call(GERMANY_PREFIX + "5" + HANGS_UP, Caller(account, talk_seconds=30))
+    [caller] = await calls.finished()
+    body = await settled(lab, account)
+
+    assert caller.ended_by == "far"
+    assert body["spent"] == "0.011250"
+
+
+@pytest.mark.parametrize(
+    ("number", "who", "reason"),
+    [
+        ("+9999999999999", Caller("intl-none", "alice"), "no_rate"),
+        ("030123456", Caller("intl-none", "alice"), "bad_number"),
+        ("+493044444400", Caller("intl-none", "alice"), "unknown_account"),
+        ("+18005559999", Caller("", "", "pstn"), "unknown_account"),
+    ],
+    ids=["no rate", "bad number", "unknown account", "dial-in number of nobody"],
+)
+async def test_a_refusal_has_a_reason_and_never_rings(
+    lab: Lab, number: str, who: Caller, reason: str
+) -> None:
+    calls = await lab.call(number, who)
+    [caller] = await calls.finished()
+
+    assert caller.code >= 400
+    assert caller.answered == 0
+    assert f'"reason": "{reason}"' in lab.gateway.log()
+    assert lab.far_end.calls(number) == []
+
+
+async def test_an_unknown_user_is_refused(lab: Lab, account: str) -> None:
+    calls = await lab.call(GERMANY, Caller(account, "mallory"))
+    [caller] = await calls.finished()
+
+    assert caller.answered == 0
+    assert '"reason": "unknown_user"' in lab.gateway.log()
+    assert (await lab.gateway.account(account))["available"] == "1.000000"
