@@ -48,7 +48,10 @@ def read_card(source: str, text: str) -> RateCard:
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     name = f"{source.rpartition('/')[2].removesuffix('.csv')}@{digest}"
     lines = csv.DictReader(text.splitlines(), strict=True)
-    found = tuple(lines.fieldnames or ())
+    try:
+        found = tuple(lines.fieldnames or ())
+    except csv.Error as error:
+        raise BadInputError([Fault(f"{source}: row 1", "row", "", str(error))]) from error
     if found != COLUMNS:
         why = f"the columns must be {','.join(COLUMNS)}"
         raise BadInputError([Fault(f"{source}: row 1", "columns", ",".join(found), why)])
