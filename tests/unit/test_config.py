@@ -1,0 +1,110 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway import config
+from gateway.config import Settings
+from gateway.errors import BadInputError
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("COINBOX_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "coinbox.toml"
+
+
+def faults(file: Path) -> list[tuple[str, str, str]]:
+    """Give where, which key and which value is wrong."""
+    with pytest.raises(BadInputError) as refused:
+        config.load(file)
+    return [(fault.where, fault.field, fault.value) for fault in refused.value.faults]
+
+
+def test_without_a_file_every_setting_has_a_safe_default() -> None:
+    settings = config.load(None)
+    assert {settings.agi.host, settings.ami.host, settings.http.host} == {"127.0.0.1"}
+    assert settings.rates.outbound.is_file()
+    assert settings.rates.inbound.is_file()
+
+
+def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[http]\nport = 8081\n[agi]\nport = 4574\n")
+    monkeypatch.setenv("COINBOX_HTTP__PORT", "8082")
+    settings = config.load(file)
+    assert (settings.http.port, settings.agi.port) == (8082, 4574)
+
+
+def test_three_faults_in_the_file_are_named_at_once(file: Path) -> None:
+    file.write_text('[agi]\nport = 0\n[calls]\nslice_seconds = "soon"\n[store]\nurl = "mysql://x"')
+    assert faults(file) == [
+        (str(file), "agi.port", "0"),
+        (str(file), "store.url", "mysql://x"),
+        (str(file), "calls.slice_seconds", "soon"),
+    ]
+
+
+def test_a_fault_of_the_environment_is_named_beside_those_of_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("[agi]\nport = 70000\n[calls]\nslice_second = 60\n")
+    monkeypatch.setenv("COINBOX_HTTP__PORT", "http")
+    assert faults(file) == [
+        (str(file), "agi.port", "70000"),
+        ("environment", "http.port", "http"),
+        (str(file), "calls.slice_second", "60"),
+    ]
+
+
+@pytest.mark.parametrize("secret", ["s3cret", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
+def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, secret: str) -> None:
+    file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
+    assert faults(file) == [(str(file), "payments.webhook_secret", secret)]
+
+
+@pytest.mark.parametrize("content", [b"[http\n", b"port = \xff", None])
+def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None) -> None:
+    if content is not None:
+        file.write_bytes(content)
+    assert faults(file) == [(str(file), "file", "")]
+
+
+@pytest.mark.parametrize("secret", [config.ami_secret, config.http_token, config.webhook_secret])
+def test_a_generated_secret_is_kept_for_the_gateway_alone(
+    tmp_path: Path, secret: Callable[[Settings], str]
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = secret(settings)
+    assert secret(settings) == first
+    assert secret(Settings(data_dir=tmp_path / "other")) != first
+    [kept] = (tmp_path / "data").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_generated_webhook_secret_is_one_that_could_be_set(tmp_path: Path, file: Path) -> None:
+    secret = config.webhook_secret(Settings(data_dir=tmp_path / "data"))
+    file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
+    assert config.load(file).payments.webhook_secret == secret
+
+
+@pytest.mark.parametrize(
+    ("section", "secret"),
+    [
+        ('[ami]\nsecret = "s3cret"', config.ami_secret),
+        ('[http]\ntoken = "s3cret"', config.http_token),
+        ('[payments]\nwebhook_secret = "whsec_YWJj"', config.webhook_secret),
+    ],
+)
+def test_a_secret_that_is_set_is_used_and_none_is_made(
+    file: Path, section: str, secret: Callable[[Settings], str]
+) -> None:
+    file.write_text(f'data_dir = "{file.parent / "data"}"\n{section}')
+    assert secret(config.load(file)) in section
+    assert not (file.parent / "data").exists()

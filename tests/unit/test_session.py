@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import pytest
+
+from gateway.calls.ports import Answered, Ended, LegEvent, Record, Ringing
+from gateway.calls.session import (
+    HANG_UP_AFTER_MS,
+    HANG_UP_AGAIN_MS,
+    Due,
+    Move,
+    Session,
+    State,
+)
+from tests.unit.rates import rate
+
+CALL = "pbx-1.1-1"
+LEG = "PJSIP/trunk-1"
+START = 1_700_000_000_000  # the answer, by the PBX's clock
+RENEW_BEFORE = 10_000
+
+RINGING = Ringing(CALL, LEG)
+ANSWERED = Answered(CALL, LEG, START)
+NEW = Session(
+    call_id=CALL,
+    account="contoso",
+    user="alice",
+    call_type="user_out",
+    number="+442071838750",
+    rate=rate("0.6", fee="0.1"),
+    granted_seconds=60,
+    held=700_000,
+)
+UP = NEW.on(RINGING).on(ANSWERED)
+LAST = UP.refused()
+
+
+def ended(talked_ms: int, *, answered_ms: int = START) -> Ended:
+    return Ended(CALL, Record("user_out", answered_ms, START + talked_ms, 16))
+
+
+DONE = UP.on(ended(1000))
+RELEASED = NEW.on(ended(0, answered_ms=0))
+
+
+@pytest.mark.parametrize(
+    ("session", "event", "state"),
+    [
+        (NEW, RINGING, State.AUTHORIZED),
+        (NEW, ANSWERED, State.ANSWERED),
+        (NEW, ended(0, answered_ms=0), State.RELEASED),
+        (NEW, ended(1000), State.ENDED),  # the answer was missed
+        (UP, ended(1000), State.ENDED),
+        (LAST, ended(60_000), State.ENDED),
+    ],
+)
+def test_what_the_pbx_tells_moves_a_call_on(
+    session: Session, event: LegEvent, state: State
+) -> None:
+    assert session.on(event).state is state
+
+
+@pytest.mark.parametrize(
+    ("session", "event"),
+    [
+        (UP, RINGING),
+        (UP, ANSWERED),
+        (UP, Answered(CALL, "PJSIP/other-2", START + 5000)),
+        (LAST, ANSWERED),
+        *((over, event) for over in (DONE, RELEASED) for event in (RINGING, ANSWERED, ended(9999))),
+    ],
+)
+def test_what_comes_late_or_twice_changes_nothing(session: Session, event: LegEvent) -> None:
+    assert session.on(event) == session
+
+
+def test_the_call_follows_the_leg_that_was_answered() -> None:
+    assert UP.channel == LEG
+    assert UP.paid_until_ms == UP.deadline_ms == START + 60_000
+
+
+def test_a_refused_slice_is_the_last_until_money_comes() -> None:
+    assert (LAST.state, LAST.extension) == (State.LAST_SLICE, 1)
+    again = LAST.credited()
+    assert again.state is State.ANSWERED
+    more = again.extended(120, 1_300_000)
+    assert (more.state, more.extension, more.paid_until_ms, more.held) == (
+        State.ANSWERED,
+        2,
+        START + 120_000,
+        1_300_000,
+    )
+
+
+@pytest.mark.parametrize("session", [NEW, UP, DONE, RELEASED])
+def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
+    assert session.credited() == session
+
+
+@pytest.mark.parametrize(
+    ("session", "at_ms", "due"),
+    [
+        pytest.param(NEW, 0, Due(Move.WAIT), id="ringing is the PBX's to end"),
+        pytest.param(UP, 0, Due(Move.RENEW, START + 50_000), id="renewed before the slice ends"),
+        pytest.param(UP, 59_999, Due(Move.RENEW, START + 59_999), id="late but not too late"),
+        pytest.param(UP, 60_000, Due(Move.HANG_UP, START + 60_300), id="never renewed unpaid"),
+        pytest.param(
+            UP.extended(120, 1_300_000),
+            51_000,
+            Due(Move.MOVE_DEADLINE, START + 51_000),
+            id="the PBX learns what is paid for",
+        ),
+        pytest.param(
+            UP.extended(120, 1_300_000).seen(START + 51_000, START + 120_000),
+            51_000,
+            Due(Move.RENEW, START + 110_000),
+            id="and the next slice has its time",
+        ),
+        pytest.param(
+            LAST, 50_000, Due(Move.HANG_UP, START + 60_300), id="the last slice is used up"
+        ),
+        pytest.param(LAST, 61_000, Due(Move.HANG_UP, START + 61_000), id="hung up late"),
+        pytest.param(DONE, 2000, Due(Move.SETTLE, START + 2000), id="an end is settled at once"),
+        pytest.param(RELEASED, 0, Due(Move.SETTLE, START), id="so is a call never answered"),
+    ],
+)
+def test_the_next_move_is_due_at_the_time_of_the_pbx(
+    session: Session, at_ms: int, due: Due
+) -> None:
+    assert session.due(START + at_ms, RENEW_BEFORE) == due
+
+
+def test_a_hang_up_is_asked_for_again_until_the_pbx_reports_the_end() -> None:
+    asked = replace(LAST, hang_up_ms=LAST.paid_until_ms + HANG_UP_AFTER_MS)
+    again = Due(Move.HANG_UP, asked.hang_up_ms + HANG_UP_AGAIN_MS)
+    assert asked.due(asked.hang_up_ms, RENEW_BEFORE) == again
+    assert asked.on(ended(60_100)).due(START, RENEW_BEFORE).move is Move.SETTLE
+
+
+@pytest.mark.parametrize(
+    ("talked_ms", "seconds", "charge"),
+    [
+        (0, 0, 0),
+        (1, 1, 110_000),
+        (1000, 1, 110_000),
+        (1001, 2, 120_000),
+        (60_000, 60, 700_000),
+        (60_001, 60, 700_000),  # D6
+        (3_600_000, 60, 700_000),
+        (-5000, 0, 0),
+    ],
+)
+def test_every_second_begun_is_charged_and_none_beyond_what_was_held(
+    talked_ms: int, seconds: int, charge: int
+) -> None:
+    assert UP.on(ended(talked_ms)).charge() == (seconds, charge)
+    assert charge <= UP.held
+
+
+@pytest.mark.parametrize("session", [NEW, UP, RELEASED])
+def test_what_was_never_answered_or_has_not_ended_costs_nothing(session: Session) -> None:
+    assert session.charge() == (0, 0)
+
+
+def test_a_leg_that_is_lost_is_charged_up_to_when_it_was_last_seen() -> None:
+    lost = UP.seen(START + 12_000, START + 60_000).lost()
+    assert lost.state is State.ENDED
+    assert lost.charge() == (12, 220_000)
+
+
+def test_a_call_that_is_lost_before_its_answer_is_free() -> None:
+    lost = NEW.on(RINGING).lost()
+    assert (lost.state, lost.charge()) == (State.RELEASED, (0, 0))
