@@ -16,7 +16,8 @@ local AMOUNT_MAX = 2 ^ 52
 local NEVER_MS = 2 ^ 52 -- expiry of a lot that does not expire
 
 local function text(number)
-  return string.format('%.0f', number)
+  -- Adding 0 turns the -0 of a call that costs nothing into 0, which Redis takes.
+  return string.format('%.0f', number + 0)
 end
 
 local function now_ms()
