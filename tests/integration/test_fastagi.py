@@ -1,0 +1,137 @@
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from gateway.calls.controller import Allowed
+from gateway.calls.ports import CallRequest
+from gateway.pbx import fastagi
+from gateway.pbx.fastagi import FastAgi
+from gateway.rating.decision import Reason
+from tests.integration.agi import CALL, asked, header, listening, said
+from tests.lab.ports import Ports
+from tests.lab.processes import until
+
+ALLOW = 'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n'
+
+
+@dataclass(frozen=True)
+class Server:
+    """A FastAGI server that allows every call to a number, and fails for any other."""
+
+    agi: FastAgi
+    port: int
+
+
+async def allow(request: CallRequest) -> Allowed | Reason:
+    if request.dialed == "refuse":
+        return Reason.NO_CREDIT
+    if not request.dialed.startswith("+"):
+        raise RuntimeError(request.dialed)
+    return Allowed(60, request.dialed)
+
+
+@pytest.fixture
+async def server(ports: Ports) -> AsyncIterator[Server]:
+    agi, port = FastAgi(allow), ports.take()
+    async with listening(port, agi.serve("127.0.0.1", port)):
+        yield Server(agi, port)
+        await until(lambda: agi.connections == 0, "every connection has ended")
+
+
+async def test_the_answer_is_one_command_whole(server: Server) -> None:
+    assert await asked(server.port) == ALLOW
+    assert await asked(server.port, *CALL[:4], "refuse") == (
+        'SET VARIABLE COINBOX_ANSWER "DENY,no_credit,"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("position", "word", "reason"),
+    [
+        (0, "", "bad_call_id"),
+        (0, "pbx 1", "bad_call_id"),
+        (0, "x" * 101, "bad_call_id"),
+        (0, '1"\u00e9', "bad_call_id"),
+        (2, "con toso", "unknown_account"),
+        (2, "x" * 65, "unknown_account"),
+        (3, "a\x00b", "unknown_user"),
+        (3, "a,b", "unknown_user"),
+    ],
+)
+async def test_a_malformed_word_is_refused_by_its_reason(
+    server: Server, position: int, word: str, reason: str
+) -> None:
+    words = [*CALL[:position], word, *CALL[position + 1 :]]
+    answer = await asked(server.port, *words)
+    assert answer == f'SET VARIABLE COINBOX_ANSWER "DENY,{reason},"\n'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(header(*CALL, script="balance"), id="another script"),
+        pytest.param(b"\n\n", id="nothing asked"),
+        pytest.param(header(*CALL[:4], "fail"), id="a decision that fails"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + b"\n\n", id="HTTP"),
+        pytest.param(bytes(range(256)) * 8 + b"\n\n", id="binary"),
+        pytest.param(b"agi_request: " + b"x" * 100_000, id="100 kB without an end"),
+        pytest.param(b"agi_x: y\n" * 12_000 + b"\n", id="100 kB of headers"),
+    ],
+)
+async def test_what_is_no_question_is_closed_unanswered(server: Server, sent: bytes) -> None:
+    assert await said(server.port, sent) == ""
+    assert await asked(server.port) == ALLOW
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"HANGUP\n", b"HANGUP\n200 result=1\n", b"511 dead\n", b"\xff\n", b"200"]
+)
+async def test_a_caller_who_hangs_up_at_the_answer_harms_nobody(
+    server: Server, reply: bytes
+) -> None:
+    assert await said(server.port, header(*CALL), to_command=reply) == ALLOW
+    assert await asked(server.port) == ALLOW
+
+
+async def test_a_header_may_come_in_pieces(server: Server) -> None:
+    whole = header(*CALL)
+    assert await said(server.port, *(whole[at : at + 7] for at in range(0, len(whole), 7))) == ALLOW
+
+
+async def test_peers_that_connect_and_close_a_thousand_times_harm_nobody(server: Server) -> None:
+    for number in range(1000):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        if number % 2:
+            writer.write(header(*CALL)[:40])
+        writer.close()
+        if number % 100 == 0:
+            assert await asked(server.port) == ALLOW
+    assert await asked(server.port) == ALLOW
+
+
+@pytest.mark.parametrize("sent", [b"", header(*CALL)[:40], header(*CALL)])
+async def test_a_silent_peer_is_closed_in_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(fastagi, "CONVERSATION_SECONDS_MAX", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+    await reader.read()
+    writer.close()
+    assert await asked(server.port) == ALLOW
+
+
+async def test_one_peer_too_many_is_closed_unanswered_until_there_is_room_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastagi, "CONNECTIONS_MAX", 20)
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
+    await until(lambda: server.agi.connections == 20, "every place is taken")
+    assert await asked(server.port) == ""
+    silent[0][1].close()
+    await until(lambda: server.agi.connections == 19, "a place is free")
+    assert await asked(server.port) == ALLOW
+    for _, writer in silent:
+        writer.close()
