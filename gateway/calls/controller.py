@@ -44,11 +44,8 @@ class _Call:
 
     session: Session
     credits: int = 0
+    carried: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def change(self, session: Session) -> None:
-        self.session = session
-        self.woken.set()
 
     async def wait(self, seconds: float | None) -> None:
         """Wait for a change, or for ``seconds`` at most."""
@@ -131,12 +128,17 @@ class Controller:
         )
         if isinstance(held, Refused):
             return Reason(held.reason)
-        self._begin(_first_session(request, priced, account, user, held))
+        session = _first_session(request, priced, account, user, held)
+        self._calls[session.call_id] = _Call(session)
         return Allowed(held.granted_seconds, priced.number)
 
-    def _begin(self, session: Session) -> None:
-        call = self._calls[session.call_id] = _Call(session)
-        self._tasks.create_task(self._carry(call))
+    def _change(self, call: _Call, session: Session) -> None:
+        """Let the call's task see a change; before the first one there is nothing to do."""
+        call.session = session
+        call.woken.set()
+        if not call.carried:
+            call.carried = True
+            self._tasks.create_task(self._carry(call))
 
     def adopt(self, hold: Hold, leg: Leg | None) -> None:
         """Take over a call that this gateway did not authorize, or forgot in a restart."""
@@ -156,13 +158,14 @@ class Controller:
             # Which deadline the leg carries is not known: set it.
             session = answered.seen(self._pbx.now_ms(), 0)
         _log.info("call.adopted", call=hold.call_id, state=session.state)
-        self._begin(session)
+        call = self._calls[session.call_id] = _Call(session)
+        self._change(call, session)
 
     def on_leg(self, event: LegEvent) -> None:
         """Take in what the PBX tells of a leg."""
         call = self._calls.get(event.call_id)
         if call is not None:
-            call.change(call.session.on(event))
+            self._change(call, call.session.on(event))
         elif isinstance(event, Ended):
             self.on_unknown_end()
 
@@ -171,13 +174,13 @@ class Controller:
         for call in self._calls.values():
             if call.session.account == account:
                 call.credits += 1
-                call.change(call.session.credited())
+                self._change(call, call.session.credited())
 
     def on_lost(self, call_id: str) -> None:
         """Take in that a call is gone and the PBX has no record of its end."""
         call = self._calls[call_id]
         _log.error("call.lost", call=call_id, seen_ms=call.session.seen_ms)
-        call.change(call.session.lost())
+        self._change(call, call.session.lost())
 
     async def _carry(self, call: _Call) -> None:
         """Do what is due for one call until it is settled."""

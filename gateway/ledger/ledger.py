@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.ledger import keys, scripts
+from gateway.ledger.batch import Batches
 from gateway.ledger.outcomes import (
     Granted,
     Held,
@@ -55,6 +56,7 @@ class Ledger:
     def __init__(self, redis: Redis, shard_count: int) -> None:
         """Use a client made by `connect`."""
         self._redis = redis
+        self._batches = Batches(redis)
         self._shards = keys.shards(shard_count)
 
     def _keys(self, account: str) -> keys.Account:
@@ -307,7 +309,7 @@ class Ledger:
         deadline = loop.time() + seconds_max
         while True:
             try:
-                return (await script.run(self._redis, key_names, arguments)).split(" ")
+                return (await self._batches.run((script, key_names, arguments))).split(" ")
             except (RedisError, OSError) as error:
                 # A full, read-only or loading store answers with an error; it may recover.
                 if loop.time() + _PAUSE_SECONDS >= deadline:

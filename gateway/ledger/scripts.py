@@ -1,10 +1,7 @@
-"""The Lua operations, loaded from their files, and run by their digest."""
+"""The Lua operations, loaded from their files."""
 
 from hashlib import sha1
 from importlib.resources import files
-
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 _FOLDER = files("gateway.ledger") / "lua"
 _PRELUDE = (_FOLDER / "prelude.lua").read_text()
@@ -18,14 +15,6 @@ class Script:
         self.text = f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text()}"
         # The digest is the name that Redis gives a script, not a safeguard.
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, redis: Redis, keys: list[str], arguments: list[str | int]) -> str:
-        """Run it; a server that does not know it (new, or flushed) is given its text."""
-        try:
-            answer = await redis.evalsha(self.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            answer = await redis.eval(self.text, len(keys), *keys, *arguments)
-        return str(answer)
 
 
 OPEN_ACCOUNT = Script("open_account")

@@ -24,6 +24,7 @@ CONVERSATION_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 1000
 _BACKLOG = 1024
 
+_HEADER = re.compile(r"^(agi_[a-z0-9_]+): (.*)$", re.MULTILINE)
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _NAME = re.compile(r"[A-Za-z0-9._@-]{0,64}")
 
@@ -54,17 +55,19 @@ class FastAgi:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, whatever the peer does."""
         self.connections += 1
+        loop = asyncio.get_running_loop()
+        ending = loop.call_later(CONVERSATION_SECONDS_MAX, writer.transport.abort)
         try:
             # One too many is closed unanswered: the dialplan's preset refusal holds.
             if self.connections <= CONNECTIONS_MAX:
-                async with asyncio.timeout(CONVERSATION_SECONDS_MAX):
-                    await self._serve(reader, writer)
-        except (BadRequestError, TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+                await self._serve(reader, writer)
+        except (BadRequestError, OSError, asyncio.IncompleteReadError) as error:
             _log.debug("agi.dropped", error=repr(error))
         except Exception:  # noqa: BLE001 - one connection must not end the server
             _log.exception("agi.failed")
         finally:
             self.connections -= 1
+            ending.cancel()
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,8 +98,7 @@ async def _read_headers(reader: asyncio.StreamReader) -> dict[str, str]:
     except asyncio.LimitOverrunError as error:
         message = "the header is too long"
         raise BadRequestError(message) from error
-    lines = block.decode("utf-8", "replace").splitlines()
-    return dict(line.split(": ", 1) for line in lines if ": " in line)
+    return dict(_HEADER.findall(block.decode("utf-8", "replace")))
 
 
 def _command(answer: Allowed | Reason) -> str:

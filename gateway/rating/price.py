@@ -6,6 +6,7 @@ So slices held one after the other never drift from the price of the whole.
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 # No call is granted more than a day: a bound that free rates have as well.
 CALL_SECONDS_MAX = 86_400
@@ -31,6 +32,8 @@ class Rate:
     card: str
     row: int
 
+    # Asked for at every call, while the rates are few.
+    @lru_cache(maxsize=4096)  # noqa: B019 - a rate is a value, not an owner of anything
     def pin(self) -> str:
         """Write the rate as the text that a live call keeps, whatever card comes next."""
         return json.dumps([getattr(self, field) for field in self.__slots__])
@@ -65,6 +68,8 @@ class Slice:
     micros: int
 
 
+# Asked the same for the first slice of every call at a rate.
+@lru_cache(maxsize=4096)
 def slices(rate: Rate, granted_seconds: int, slice_seconds: int) -> tuple[Slice, ...]:
     """List what a call may be granted next, the longest first.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import quantiles
 
-CALLERS = 32
+CALLERS = 64
 
 _HEADER = """agi_network: yes
 agi_network_script: authorize

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,6 +21,15 @@ async def account(lab: Lab, request: pytest.FixtureRequest) -> str:
     await lab.gateway.open_account(name, "--user", "alice")
     await lab.gateway.grant(name, "1.00", "p1")
     return name
+
+
+@asynccontextmanager
+async def ami_cut(lab: Lab) -> AsyncIterator[None]:
+    await lab.ami.cut()
+    try:
+        yield
+    finally:
+        await lab.ami.restore()
 
 
 async def no_channels(lab: Lab) -> None:
@@ -84,9 +94,8 @@ async def test_a_call_goes_on_while_ami_is_cut_and_is_renewed_when_it_is_back(
 ) -> None:
     calls = await lab.call(GERMANY_PREFIX + "100", Caller(account, talk_seconds=14.5))
     await calls.until_answered()
-    await lab.ami.cut()
-    await asyncio.sleep(2)
-    await lab.ami.restore()
+    async with ami_cut(lab):
+        await asyncio.sleep(2)
     [caller] = await calls.finished()
     body = await settled(lab, account)
 
@@ -97,14 +106,12 @@ async def test_a_call_goes_on_while_ami_is_cut_and_is_renewed_when_it_is_back(
 async def test_a_call_whose_end_was_missed_while_ami_was_cut_is_settled_exactly(
     lab: Lab, account: str
 ) -> None:
-    calls = await lab.call(GERMANY_PREFIX + "200", Caller(account, talk_seconds=4.5))
+    calls = await lab.call(GERMANY_PREFIX + "200", Caller(account, talk_seconds=3))
     await calls.until_answered()
-    await lab.ami.cut()
-    await calls.finished()
-    await no_channels(lab)
-    assert (await lab.gateway.account(account))["held"] == "0.011250"
-
-    await lab.ami.restore()
+    async with ami_cut(lab):
+        await calls.finished()
+        await no_channels(lab)
+        assert (await lab.gateway.account(account))["held"] == "0.011250"
     body = await settled(lab, account)
 
     assert body["spent"] == "0.011250"  # 0.01 + 6/60 of 0.0125

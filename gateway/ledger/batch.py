@@ -1,0 +1,74 @@
+"""Send operations that come at the same time together: one write, one reply, one sync to disk."""
+
+import asyncio
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import NoScriptError
+
+from gateway.ledger.scripts import Script
+
+Command = tuple[Script, list[str], list[str | int]]
+
+
+class _Batch:
+    """Commands, and their answers in the same order; an error may stand for an answer."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.answers: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+
+
+class Batches:
+    """One batch is under way at a time; what comes meanwhile makes up the next."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Use a client that does not repeat commands."""
+        self._redis = redis
+        self._turn = asyncio.Lock()
+        self._filling: _Batch | None = None
+
+    async def run(self, command: Command) -> str:
+        """Run one operation and give its answer. Raises RedisError and OSError.
+
+        The first of a batch sends it for all.
+        """
+        batch = self._filling
+        if batch is not None:
+            place = len(batch.commands)
+            batch.commands.append(command)
+            answers = await asyncio.shield(batch.answers)
+        else:
+            place = 0
+            answers = await self._lead(command)
+        answer = answers[place]
+        if isinstance(answer, NoScriptError):
+            script, keys, arguments = command
+            answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
+        if isinstance(answer, BaseException):
+            raise answer
+        return str(answer)
+
+    async def _lead(self, command: Command) -> list[object]:
+        batch = self._filling = _Batch()
+        batch.commands.append(command)
+        try:
+            async with self._turn:
+                self._filling = None
+                answers = await self._send(batch.commands)
+        except BaseException as error:
+            # Whether the store did what was sent is unknown: each asks again by itself.
+            unknown = StoreConnectionError(f"the batch was broken off: {error!r}")
+            batch.answers.set_result([unknown] * len(batch.commands))
+            raise
+        finally:
+            if self._filling is batch:
+                self._filling = None
+        batch.answers.set_result(answers)
+        return answers
+
+    async def _send(self, commands: list[Command]) -> list[object]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for script, keys, arguments in commands:
+                pipe.evalsha(script.digest, len(keys), *keys, *arguments)
+            return list(await pipe.execute(raise_on_error=False))
