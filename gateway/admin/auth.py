@@ -14,7 +14,7 @@ def bearer(token: str) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get(hdrs.AUTHORIZATION, "").encode()
+        given = request.headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
         if request.path in OPEN_PATHS or hmac.compare_digest(given, expected):
             return await handler(request)
         return web.json_response(

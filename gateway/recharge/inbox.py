@@ -1,6 +1,5 @@
 """Payments that a provider reports by webhook."""
 
-import re
 from collections.abc import Mapping
 
 import structlog
@@ -11,7 +10,8 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Refused
 from gateway.money import parse_amount
 
-_REFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+# Also the keys that the ledger makes from account ids. No space: answers are words.
+_REFERENCE = r"^[A-Za-z0-9._:@-]{1,100}$"
 
 _log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class _Payment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     payment_id: str = Field(min_length=1)
-    idempotency_key: str = Field(pattern=_REFERENCE.pattern)
+    idempotency_key: str = Field(pattern=_REFERENCE)
     account: str = Field(min_length=1)
     amount: str
     currency: str
