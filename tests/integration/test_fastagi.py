@@ -95,6 +95,15 @@ async def test_a_caller_who_hangs_up_at_the_answer_harms_nobody(
     assert await asked(server.port) == ALLOW
 
 
+@pytest.mark.parametrize("line_end", ["\x0b", "\x1c", "\r", "\u2028"])
+async def test_a_caller_cannot_ask_in_their_name_for_something_else(
+    server: Server, line_end: str
+) -> None:
+    name = f"agi_calleridname: Eve{line_end}agi_network_script: balance\n"
+    spoofed = header(*CALL).replace(b"agi_request", name.encode() + b"agi_request")
+    assert await said(server.port, spoofed) == ALLOW
+
+
 async def test_a_header_may_come_in_pieces(server: Server) -> None:
     whole = header(*CALL)
     assert await said(server.port, *(whole[at : at + 7] for at in range(0, len(whole), 7))) == ALLOW
