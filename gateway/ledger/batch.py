@@ -8,6 +8,9 @@ from redis.exceptions import NoScriptError
 
 from gateway.ledger.scripts import Script
 
+# One that the store works on, and one that is written or read here.
+UNDER_WAY_MAX = 2
+
 Command = tuple[Script, list[str], list[str | int]]
 
 
@@ -20,12 +23,12 @@ class _Batch:
 
 
 class Batches:
-    """One batch is under way at a time; what comes meanwhile makes up the next."""
+    """Two batches are under way at most; what comes meanwhile makes up the next."""
 
     def __init__(self, redis: Redis) -> None:
         """Use a client that does not repeat commands."""
         self._redis = redis
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(UNDER_WAY_MAX)
         self._filling: _Batch | None = None
 
     async def run(self, command: Command) -> str:
@@ -53,7 +56,7 @@ class Batches:
         batch = self._filling = _Batch()
         batch.commands.append(command)
         try:
-            async with self._turn:
+            async with self._turns:
                 self._filling = None
                 answers = await self._send(batch.commands)
         except BaseException as error:

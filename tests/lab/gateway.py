@@ -35,8 +35,8 @@ class Gateway:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    async def start(self) -> None:
-        """Start it with the settings as they are now, and wait until it is ready."""
+    async def start(self, until: str = "/readyz") -> None:
+        """Start it with the settings as they are now, and wait until it says that it is ready."""
         self._configure()
         self._process = await processes.start(
             (str(COMMAND), "serve", "--config", str(self._config)),
@@ -44,10 +44,7 @@ class Gateway:
             output=self._folder / "output",
             environment=_environment(),
         )
-        await self.until_ready()
-
-    async def until_ready(self, seconds: float = 20.0) -> None:
-        await processes.until(self._is_ready, "the gateway is ready", seconds)
+        await processes.until(lambda: self._is_ready(until), "the gateway is ready", 20)
 
     async def stop(self) -> None:
         """End it as a service manager would, and give it time to drain."""
@@ -123,14 +120,14 @@ class Gateway:
             lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
         self._config.write_text("\n".join([*lines, ""]))
 
-    async def _is_ready(self) -> bool:
+    async def _is_ready(self, path: str) -> bool:
         if not self.is_running:
             output = await asyncio.to_thread(self.log)
             raise RuntimeError(f"the gateway ended at its start:\n{output[-4000:]}")
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(self.url + "/readyz") as answer,
+                session.get(self.url + path) as answer,
             ):
                 return answer.status == 200
         except aiohttp.ClientError:
