@@ -100,34 +100,47 @@ def _greeting(settings: Settings) -> str:
 def open_account(
     account: str,
     *,
-    currency: Annotated[str, typer.Option(help="ISO 4217 code; it never changes.")] = "USD",
+    currency: Annotated[
+        str | None, typer.Option(help="ISO 4217 code; a new account needs it, and keeps it.")
+    ] = None,
     user: Annotated[list[str] | None, typer.Option(help="Who may spend; repeatable.")] = None,
     number: Annotated[
         list[str] | None, typer.Option(help="Toll-free number that it pays for; repeatable.")
     ] = None,
-    recharge_below: Annotated[str, typer.Option(help="Recharge when available falls below.")] = "0",
-    recharge_amount: Annotated[str, typer.Option(help="How much to recharge; 0: never.")] = "0",
+    recharge_below: Annotated[
+        str | None, typer.Option(help="Recharge when available falls below.")
+    ] = None,
+    recharge_amount: Annotated[
+        str | None, typer.Option(help="How much to recharge; 0: never.")
+    ] = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """Open an account, or change who spends it and its recharge."""
+    """Open an account, or add to one that is open and change its recharge."""
     users = [_checked("--user", name, _NAME) for name in user or []]
     numbers = [_number(text) for text in number or []]
+    below, amount = (
+        None if text is None else _amount(name, text)
+        for name, text in (
+            ("--recharge-below", recharge_below),
+            ("--recharge-amount", recharge_amount),
+        )
+    )
 
     async def run() -> Refused | None:
         async with app.open_ledger(config.load(config_file)) as ledger:
             return await ledger.open_account(
                 _checked("ACCOUNT", account, _NAME),
-                _checked("--currency", currency, _CURRENCY),
+                currency and _checked("--currency", currency, _CURRENCY),
                 users,
                 numbers,
-                recharge_below=_amount("--recharge-below", recharge_below),
-                recharge_amount=_amount("--recharge-amount", recharge_amount),
+                recharge_below=below,
+                recharge_amount=amount,
             )
 
     refused = asyncio.run(run())
     if refused:
         _fail(f"account {account}: {refused.reason}")
-    _out.print(f"{account}: open, {currency}")
+    _out.print(f"{account}: open")
 
 
 @accounts.command()
@@ -177,6 +190,7 @@ def _checked(name: str, text: str, pattern: re.Pattern[str]) -> str:
 
 
 def _amount(name: str, text: str) -> int:
+    """Read an amount of money, or say which argument is wrong."""
     try:
         return parse_amount(text)
     except ValueError as error:

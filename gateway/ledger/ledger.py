@@ -72,23 +72,25 @@ class Ledger:
     async def open_account(
         self,
         account: str,
-        currency: str,
+        currency: str | None,
         users: Sequence[str],
         numbers: Sequence[str],
         *,
-        recharge_below: int,
-        recharge_amount: int,
+        recharge_below: int | None,
+        recharge_amount: int | None,
     ) -> Refused | None:
-        """Open an account, or set the currency's companions of one that is open.
+        """Open an account, or add to one that is open and change its settings.
 
         ``numbers`` are the toll-free numbers that the account owns and pays for.
-        Refused for another currency, or a number that another account owns.
+        What is None stays as it is; a new account must have a currency, which never changes.
+        Refused for the currency, or a number that another account owns.
         """
+        settings = ["" if value is None else value for value in (recharge_below, recharge_amount)]
         at = self._keys(account)
         answer = await self._run(
             scripts.OPEN_ACCOUNT,
             [at.account, at.users, at.shard.journal, at.shard.events],
-            [account, currency, recharge_below, recharge_amount, *users],
+            [account, currency or "", *settings, *users],
         )
         if answer[0] == "refused":
             return Refused(answer[1])
