@@ -44,7 +44,8 @@ async def _play(lab: Lab, scenes: Sequence[Scene], outcomes: dict[str, Outcome])
         try:
             outcomes[scene.name] = await scene.play(lab)
         except Exception as error:  # noqa: BLE001 - it is what happened
-            outcomes[scene.name] = Outcome("", [Check("the scene plays", "", repr(error))], [])
+            failed = Check("the scene", "plays to its end", repr(error), holds=False)
+            outcomes[scene.name] = Outcome("", [failed], [])
 
     for scene in scenes:
         out.print(f"[bold]{scene.title}[/bold]")
@@ -95,7 +96,7 @@ def _report(outcomes: dict[str, Outcome], over: int) -> int:
         table.add_row(f"[bold]{scene.title}[/bold]")
         for check in checks:
             verdict = "[green]as expected[/green]" if check.holds else "[bold red]NO[/bold red]"
-            table.add_row(f"  {check.what}", str(check.expected), str(check.happened), verdict)
+            table.add_row(f"  {check.what}", check.expected, check.happened, verdict)
     out.print(table)
     out.print(f"demo: {kept} of {len(SCENES)} as expected, overspend {over}")
     return 0 if kept == len(SCENES) and over == 0 else 1
