@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.ledger import keys
+from gateway.ledger import cancellation, keys
 
 # Shorter than the client's reply time-out, or an idle stream would look like a dead store.
 _WAIT_MS = 500
@@ -39,6 +39,7 @@ class Events:
         """Give every event from now on, without end; waits while the store is out of reach."""
         positions: dict[Any, Any] = {}
         while True:
+            cancellation.heed()
             try:
                 if not positions:
                     positions = await self._ends()
@@ -64,6 +65,7 @@ class Events:
         """
         positions: dict[Any, Any] = dict.fromkeys(self._streams, "0")
         while True:
+            cancellation.heed()
             try:
                 found = await self._redis.xreadgroup(
                     group, "gateway", positions, block=_WAIT_MS, count=_BATCH

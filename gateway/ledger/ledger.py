@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.ledger import keys, scripts
+from gateway.ledger import cancellation, keys, scripts
 from gateway.ledger.batch import Batches
 from gateway.ledger.outcomes import (
     Granted,
@@ -255,6 +255,7 @@ class Ledger:
                 (seconds, micros), totals, cells = await pipe.execute()
         except (RedisError, OSError) as error:
             raise LedgerUnavailableError(str(error)) from error
+        cancellation.heed()
         if not totals:
             return None
         now_ms = seconds * 1000 + micros // 1000
@@ -277,9 +278,11 @@ class Ledger:
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
         try:
-            return [hold async for hold in self._live_holds()]
+            holds = [hold async for hold in self._live_holds()]
         except (RedisError, OSError) as error:
             raise LedgerUnavailableError(str(error)) from error
+        cancellation.heed()
+        return holds
 
     async def _live_holds(self) -> AsyncIterator[Hold]:
         for shard in self._shards:
@@ -311,12 +314,15 @@ class Ledger:
         deadline = loop.time() + seconds_max
         while True:
             try:
-                return (await self._batches.run((script, key_names, arguments))).split(" ")
+                answer = await self._batches.run((script, key_names, arguments))
             except (RedisError, OSError) as error:
                 # A full, read-only or loading store answers with an error; it may recover.
                 if loop.time() + _PAUSE_SECONDS >= deadline:
                     raise LedgerUnavailableError(str(error)) from error
                 await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                cancellation.heed()
+                return answer.split(" ")
 
 
 def _words(slices: Sequence[Slice]) -> str:
