@@ -1,8 +1,25 @@
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.conftest import Store
+from tests.integration.api import Api, serving
+from tests.integration.books import Books, funded
+from tests.lab.ports import Ports
 
 
 @pytest.fixture(autouse=True)
 async def _empty_store(store: Store) -> None:
     await store.redis.flushall()
+
+
+@pytest.fixture
+async def at(store: Store) -> Books:
+    """An account with one lot of 5.00, paid for as a."""
+    return await funded(store, 5_000_000)
+
+
+@pytest.fixture
+async def api(store: Store, ports: Ports) -> AsyncIterator[Api]:
+    async with serving(store, ports.take()) as api:
+        yield api

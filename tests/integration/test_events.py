@@ -75,3 +75,17 @@ async def test_readers_live_through_a_restart_of_the_store(store: Store) -> None
     last = await anext(consumer)
     while (event := await anext(follower)) != last:
         assert event.entry_id < last.entry_id
+
+
+async def test_a_reader_that_is_cancelled_ends_whatever_it_is_doing(store: Store) -> None:
+    # Python 3.11 loses a cancellation that comes as asyncio.wait_for, in the client, is done.
+    for steps in range(40):
+        async with asyncio.TaskGroup() as tasks:
+            at = await funded(store, 1)
+            reading = tasks.create_task(consumed(Events(store.redis, SHARDS), at.account, 1000))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            reading.cancel()
+            _, alive = await asyncio.wait([reading], timeout=3)
+            reading.cancel()
+        assert not alive, f"after {steps} steps"
