@@ -45,16 +45,17 @@ def main() -> None:
     """Run the command line; what is wrong with its input is said in a line each."""
     try:
         cli()
-    except BadInputError as error:
-        _fail(str(error))
-    except (EmbeddedStoreError, LedgerUnavailableError, OSError) as error:
-        _fail(str(error))
-    except ExceptionGroup as group:
-        # A part that could not start, such as a port that is taken.
-        broken = [error for error in group.exceptions if not isinstance(error, OSError)]
-        if broken:
-            raise
-        _fail("\n".join(str(error) for error in group.exceptions))
+    except* (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError) as group:
+        # Also what ended a part of the gateway, such as a port that is taken.
+        _fail("\n".join(str(error) for error in _leaves(group)))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
 
 
 def _fail(message: str) -> NoReturn:

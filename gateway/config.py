@@ -16,7 +16,7 @@ from gateway.errors import BadInputError, Fault
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
-_STORE_URL = re.compile(r"(?:rediss?|unix|valkeys?)://.+")
+_STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
 
 
@@ -31,6 +31,13 @@ def _is_webhook_secret(text: str) -> str:
     prefix, _, encoded = text.rpartition("whsec_")
     if text and (prefix or not encoded or not b64decode(encoded, validate=True)):
         message = "must be whsec_ and base64"
+        raise ValueError(message)
+    return text
+
+
+def _is_store_url(text: str) -> str:
+    if text and not _STORE_URL.fullmatch(text):
+        message = "must be redis://, rediss:// or unix://, or empty for the embedded store"
         raise ValueError(message)
     return text
 
@@ -66,7 +73,7 @@ class HttpSettings(_Section):
 class StoreSettings(_Section):
     """The store: embedded, or a Redis or Valkey by URL."""
 
-    url: Annotated[str, Field(pattern=rf"^$|^{_STORE_URL.pattern}$")] = ""
+    url: Annotated[str, AfterValidator(_is_store_url)] = ""
     shards: Annotated[int, Field(ge=1, le=256)] = 16
 
 

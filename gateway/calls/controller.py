@@ -75,6 +75,8 @@ class Controller:
         self._slice_seconds = slice_seconds
         self._renew_before_ms = renew_before_seconds * 1000
         self._calls: dict[str, _Call] = {}
+        # Calls that are being decided, and their ends, should these come first.
+        self._asking: dict[str, Ended | None] = {}
         self._tasks = asyncio.TaskGroup()
         self.on_unknown_end: Callable[[], None] = lambda: None
 
@@ -83,17 +85,26 @@ class Controller:
         async with self._tasks:
             await asyncio.Event().wait()
 
+    def is_asking(self, call_id: str) -> bool:
+        """Tell whether a call is being decided, so that its hold may not be there yet."""
+        return call_id in self._asking
+
     def sessions(self) -> dict[str, Session]:
         """Give the live calls by id."""
         return {call_id: call.session for call_id, call in self._calls.items()}
 
     async def authorize(self, request: CallRequest) -> Allowed | Reason:
         """Decide a call, and hold its first slice if it may be made."""
+        self._asking[request.call_id] = None
         try:
             answer = await self._authorize(request)
         except LedgerUnavailableError as error:
             _log.error("ledger.unavailable", call=request.call_id, error=str(error))
             answer = Reason.SERVICE_DOWN
+        finally:
+            ended = self._asking.pop(request.call_id)
+        if ended:
+            self.on_leg(ended)
         if isinstance(answer, Reason):
             _log.info(
                 "call.refused",
@@ -166,6 +177,8 @@ class Controller:
         call = self._calls.get(event.call_id)
         if call is not None:
             self._change(call, call.session.on(event))
+        elif isinstance(event, Ended) and self.is_asking(event.call_id):
+            self._asking[event.call_id] = event
         elif isinstance(event, Ended):
             self.on_unknown_end()
 
@@ -208,6 +221,9 @@ class Controller:
                 )
                 ended = due.move is Move.SETTLE
                 await call.wait(_SETTLE_RETRY_SECONDS if ended else _RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - one call must not end the others
+                _log.exception("call.failed", call=call.session.call_id, move=due.move)
+                await call.wait(_SETTLE_RETRY_SECONDS)
 
     async def _move_deadline(self, call: _Call) -> None:
         paid_until_ms = call.session.paid_until_ms

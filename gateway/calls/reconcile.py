@@ -50,6 +50,9 @@ class Reconciler:
             except LedgerUnavailableError as error:
                 _log.warning("reconcile.later", error=str(error))
                 pause = _AGAIN_SECONDS
+            except Exception:  # noqa: BLE001 - what one look stumbles over must not end the calls
+                _log.exception("reconcile.failed")
+                pause = _EVERY_SECONDS
 
     async def _look(self) -> None:
         # The order carries the proof.
@@ -60,7 +63,7 @@ class Reconciler:
         legs = _by_call(await self._pbx.legs())
         records = await self._pbx.records()
         for call_id, record in before.items():
-            if call_id not in holds:
+            if call_id not in holds and not self._controller.is_asking(call_id):
                 await self._forget(call_id, record)
         missing = set()
         for call_id, hold in holds.items():

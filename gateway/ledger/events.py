@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,7 @@ class Events:
                 )
             except ResponseError:
                 await self._make_group(group)
+                await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             except (RedisError, OSError):
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -85,13 +87,10 @@ class Events:
                 yield event
 
     async def _make_group(self, group: str) -> None:
-        """Make the group on each stream that lacks it; a store that is not well is asked later."""
+        """Make the group on each stream that lacks it."""
         for stream in self._streams:
-            try:
+            with suppress(RedisError, OSError):  # it is there, or the store is asked again
                 await self._redis.xgroup_create(stream, group, id="0", mkstream=True)
-            except (RedisError, OSError) as error:
-                if "BUSYGROUP" not in str(error):
-                    await asyncio.sleep(_PAUSE_SECONDS)
 
     async def done(self, group: str, event: Event) -> None:
         """Mark an event as done; if that fails the event is given again after a restart."""

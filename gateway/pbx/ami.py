@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import structlog
 from panoramisk import Manager
@@ -79,8 +80,9 @@ class Ami:
             # A peer that vanished is noticed in no other way; panoramisk connects again.
             self._manager.protocol.transport.abort()
             return
-        pbx_ms = round(float(reply[0]["Timestamp"]) * 1000)
-        self._offsets_ms.append(pbx_ms - _local_ms())
+        with suppress(ValueError):  # an answer without a time says nothing of the clock
+            pbx_ms = round(float(reply[0].timestamp) * 1000)
+            self._offsets_ms.append(pbx_ms - _local_ms())
 
     def now_ms(self) -> int:
         """Give the PBX's time: the local one, moved by the offset that its answers show.
