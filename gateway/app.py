@@ -5,6 +5,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -14,13 +15,14 @@ from gateway.admin import accounts, app, calls, health, payments
 from gateway.calls.controller import Controller
 from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
+from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.events import Events
 from gateway.ledger.ledger import Ledger, connect
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.decision import Cards
-from gateway.rating.ratecard import read_card
+from gateway.rating.ratecard import RateCard, read_card
 from gateway.recharge.inbox import Inbox
 from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import Recharger
@@ -30,11 +32,15 @@ _log = structlog.get_logger()
 
 def load_cards(settings: Settings) -> Cards:
     """Read the rate cards. Raises BadInputError and OSError."""
-    outbound, inbound = settings.rates.outbound, settings.rates.inbound
-    return Cards(
-        read_card(str(outbound), outbound.read_text(encoding="utf-8-sig")),
-        read_card(str(inbound), inbound.read_text(encoding="utf-8-sig")),
-    )
+    return Cards(_card(settings.rates.outbound), _card(settings.rates.inbound))
+
+
+def _card(file: Path) -> RateCard:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInputError([Fault(str(file), "file", "", str(error))]) from error
+    return read_card(str(file), text)
 
 
 @asynccontextmanager

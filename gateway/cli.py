@@ -117,6 +117,9 @@ def open_account(
     config_file: ConfigOption = None,
 ) -> None:
     """Open an account, or add to one that is open and change its recharge."""
+    _checked("ACCOUNT", account, _NAME)
+    if currency is not None:
+        _checked("--currency", currency, _CURRENCY)
     users = [_checked("--user", name, _NAME) for name in user or []]
     numbers = [_number(text) for text in number or []]
     below, amount = (
@@ -130,8 +133,8 @@ def open_account(
     async def run() -> Refused | None:
         async with app.open_ledger(config.load(config_file)) as ledger:
             return await ledger.open_account(
-                _checked("ACCOUNT", account, _NAME),
-                currency and _checked("--currency", currency, _CURRENCY),
+                account,
+                currency,
                 users,
                 numbers,
                 recharge_below=below,
@@ -155,14 +158,14 @@ def grant(
 ) -> None:
     """Add money that was paid for. It expires 12 months from now."""
     micros = _amount("AMOUNT", amount)
+    _checked("--reference", reference, _REFERENCE)
 
     async def run() -> Granted | Refused:
         async with app.open_ledger(config.load(config_file)) as ledger:
             statement = await ledger.statement(account)
             if statement is None:
                 return Refused("unknown_account")
-            name = _checked("--reference", reference, _REFERENCE)
-            return await ledger.grant(account, name, micros, statement.currency)
+            return await ledger.grant(account, reference, micros, statement.currency)
 
     outcome = asyncio.run(run())
     if isinstance(outcome, Refused):
