@@ -1,0 +1,200 @@
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.lab.gateway import COMMAND
+from tests.lab.ports import Ports
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `coinbox` in a folder of its own, with no settings but those given."""
+
+    folder: Path
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment(settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if "COINBOX_" not in name}
+        return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **settings}
+
+    def fails(self, *arguments: str, **settings: str) -> str:
+        """Give what is said by a command that fails, which is never a traceback."""
+        ended = self.run(*arguments, **settings)
+        assert ended.returncode in {1, 2}
+        assert "Traceback" not in ended.stderr
+        return ended.stderr
+
+    def account(self, name: str) -> dict[str, object]:
+        shown = self.run("accounts", "show", name)
+        assert shown.returncode == 0, shown.stderr
+        body = json.loads(shown.stdout)
+        assert isinstance(body, dict)
+        return body
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def ports_free(ports: Ports) -> dict[str, str]:
+    return {f"COINBOX_{part}__PORT": str(ports.take()) for part in ("AGI", "HTTP", "AMI")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), ("serve", "accounts")),
+        (("accounts",), ("open", "grant", "show")),
+        (("serve",), ("--config",)),
+        (("accounts", "open"), ("--user", "--number", "--recharge-below")),
+    ],
+)
+def test_help_names_what_there_is(
+    shell: Shell, arguments: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    shown = shell.run(*arguments, "--help")
+    assert shown.returncode == 0
+    assert all(word in shown.stdout for word in named)
+
+
+def test_accounts_are_kept_without_a_gateway_that_runs(shell: Shell) -> None:
+    opened = shell.run("accounts", "open", "contoso", "--currency", "USD", "--user", "alice")
+    assert (opened.returncode, opened.stdout) == (0, "contoso: open\n")
+    granted = [
+        shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7") for _ in range(2)
+    ]
+    assert [one.returncode for one in granted] == [0, 0]
+    assert granted[0].stdout == granted[1].stdout
+    body = shell.account("contoso")
+    assert (body["balance"], body["available"]) == ("20.000000", "20.000000")
+    assert isinstance(body["lots"], list)
+    assert len(body["lots"]) == 1
+
+
+def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> None:
+    dollars = ("--currency", "USD", "--number", "+18005550100")
+    shell.run("accounts", "open", "contoso", *dollars)
+    shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")
+    again = shell.fails("accounts", "grant", "contoso", "21", "--reference", "wire-7")
+    assert again == "coinbox: account contoso: conflict\n"
+    other = shell.fails("accounts", "open", "fabrikam", *dollars)
+    assert other == "coinbox: account fabrikam: number_taken +18005550100\n"
+    for command in (("show", "nobody"), ("grant", "nobody", "1", "--reference", "x")):
+        assert shell.fails("accounts", *command) == "coinbox: account nobody: unknown_account\n"
+    currency = shell.fails("accounts", "open", "contoso", "--currency", "EUR")
+    assert currency == "coinbox: account contoso: currency\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("grant", "contoso", "1e3", "--reference", "x"), "'1e3'"),
+        (("grant", "contoso", "0.0000001", "--reference", "x"), "'0.0000001'"),
+        (("open", "contoso", "--recharge-amount", "ten"), "'ten'"),
+        (("open", "contoso", "--number", "18005550100"), "'18005550100'"),
+        (("open", "contoso", "--user", "al ice"), "'al ice'"),
+        (("open", "contoso", "--currency", "usd"), "'usd'"),
+        (("open", "con toso"), "'con toso'"),
+        (("grant", "contoso", "1", "--reference", "wire 7"), "'wire 7'"),
+    ],
+)
+def test_a_bad_word_is_named(shell: Shell, arguments: tuple[str, ...], named: str) -> None:
+    assert named in shell.fails("accounts", *arguments)
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(shell: Shell, ports_free: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(ports_free["COINBOX_HTTP__PORT"]))):
+        said = shell.fails("serve", **ports_free, COINBOX_LOG__LEVEL="error")
+    [line] = said.splitlines()
+    assert line.startswith("coinbox: ")
+    assert ports_free["COINBOX_HTTP__PORT"] in line
+
+
+HEADER = (
+    "prefix,destination,rate_per_minute,connection_fee,initial_seconds,increment_seconds,currency"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (f"{HEADER}\n44,Britain,-1,0,60,60,USD\n".encode(), ("row 2", "rate_per_minute", "'-1'")),
+        (f"{HEADER}\n44,Br\u00e9tagne,1,0,60,60,USD\n".encode("latin-1"), ("card.csv",)),
+        (None, ("card.csv",)),
+    ],
+)
+def test_a_wrong_rate_card_is_named_and_nothing_is_served(
+    shell: Shell, content: bytes | None, named: tuple[str, ...]
+) -> None:
+    card = shell.folder / "card.csv"
+    if content is not None:
+        card.write_bytes(content)
+    [said] = shell.fails("serve", COINBOX_RATES__OUTBOUND=str(card)).splitlines()
+    assert all(word in said for word in (str(card), *named))
+
+
+def test_three_faults_of_the_settings_are_named_at_once(shell: Shell) -> None:
+    file = shell.folder / "coinbox.toml"
+    file.write_text("[agi]\nport = 0\n[calls]\nslice = 60\n")
+    said = shell.fails("serve", "--config", str(file), COINBOX_HTTP__PORT="http")
+    assert len(said.splitlines()) == 3
+    assert all(key in said for key in ("agi.port", "calls.slice", "http.port"))
+
+
+@pytest.fixture
+def serving(shell: Shell, ports_free: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a gateway until its greeting is written whole."""
+    with subprocess.Popen(
+        [COMMAND, "serve"],
+        cwd=shell.folder,
+        env=shell.environment(ports_free),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_a_gateway_says_what_listens_where_and_ends_when_it_is_asked_to(
+    serving: subprocess.Popen[str], shell: Shell, ports_free: dict[str, str]
+) -> None:
+    assert serving.stdout
+    greeting = [serving.stdout.readline() for _ in range(5)]
+    assert f"agi://127.0.0.1:{ports_free['COINBOX_AGI__PORT']}/authorize" in greeting[0]
+    # Beside a gateway that runs, the command line uses its store.
+    while not (shell.folder / "coinbox-data/store/store.sock").exists():
+        assert serving.poll() is None
+    assert shell.run("accounts", "open", "contoso", "--currency", "USD").returncode == 0
+    serving.terminate()
+    assert serving.wait(30) == 0
+    assert shell.account("contoso")["balance"] == "0.000000"
+
+
+@pytest.mark.slow  # a second gateway waits for the first one's store to end, in vain
+def test_a_second_gateway_on_one_folder_says_so(
+    serving: subprocess.Popen[str], shell: Shell, ports: Ports
+) -> None:
+    while not (shell.folder / "coinbox-data/store/store.sock").exists():
+        assert serving.poll() is None
+    other = {f"COINBOX_{part}__PORT": str(ports.take()) for part in ("AGI", "HTTP", "AMI")}
+    said = shell.fails("serve", **other)
+    assert "is used by another gateway" in said
