@@ -158,6 +158,8 @@ def grant(
 ) -> None:
     """Add money that was paid for. It expires 12 months from now."""
     micros = _amount("AMOUNT", amount)
+    if micros == 0:
+        raise typer.BadParameter("must be more than 0", param_hint="AMOUNT")
     _checked("--reference", reference, _REFERENCE)
 
     async def run() -> Granted | Refused:

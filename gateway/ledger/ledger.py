@@ -186,7 +186,7 @@ class Ledger:
                 at.shard.journal,
                 at.shard.events,
             ],
-            [call_id, extension, _words(slices)],
+            [account, call_id, extension, _words(slices)],
         )
         return _held(answer)
 
@@ -225,7 +225,7 @@ class Ledger:
                 at.shard.journal,
                 at.shard.events,
             ],
-            [call_id, *arguments],
+            [account, call_id, *arguments],
         )
         if answer[0] == "refused":
             return Refused(answer[1])

@@ -37,7 +37,9 @@ class _Payment(BaseModel):
     @field_validator("amount")
     @classmethod
     def _is_amount(cls, amount: str) -> str:
-        parse_amount(amount)
+        if parse_amount(amount) == 0:
+            message = "must be more than 0"
+            raise ValueError(message)
         return amount
 
 

@@ -100,7 +100,7 @@ def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> Non
     for command in (("show", "nobody"), ("grant", "nobody", "1", "--reference", "x")):
         assert shell.fails("accounts", *command) == "coinbox: account nobody: unknown_account\n"
     currency = shell.fails("accounts", "open", "contoso", "--currency", "EUR")
-    assert currency == "coinbox: account contoso: currency\n"
+    assert currency == "coinbox: account contoso: currency_differs\n"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ async def test_the_currency_of_an_account_and_the_owner_of_a_number_never_change
         )
 
     assert await own(one.account, "USD") is None
-    assert await own(one.account, "EUR") == Refused("currency")
+    assert await own(one.account, "EUR") == Refused("currency_differs")
     assert await own(other.account, "USD") == Refused("number_taken +18005550100")
     assert await store.ledger.owner_of("+18005550100") == one.account
     assert await store.ledger.owner_of("+18005550199") is None

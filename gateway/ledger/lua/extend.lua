@@ -1,19 +1,20 @@
 -- Hold the next slice of a live call (rule D3).
 --
 -- KEYS  1 account  2 lots  3 order  4 call  5 journal  6 events
--- ARGV  1 call id  2 number of this extension  3 slices (lengths and prices of the whole call)
+-- ARGV  1 account id  2 call id  3 number of this extension
+--       4 slices (lengths and prices of the whole call)
 -- Answers  "held SECONDS HELD AVAILABLE" | "refused REASON AVAILABLE"
--- Reasons, the first that applies: conflict, closed, no_credit.
+-- Reasons, the first that applies: closed (or not a call of the account), conflict, no_credit.
 -- Once for each number; numbers rise, and only the answer of the last one is kept.
 
 local account, lots, order, call = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local journal, events = KEYS[5], KEYS[6]
-local call_id, extension = ARGV[1], tonumber(ARGV[2])
+local account_id, call_id, extension = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local print = fingerprint()
 local state = redis.call('HMGET', call, 'state', 'account', 'held', 'extension', 'extend:args',
   'extend:answer')
-if state[1] ~= 'active' then
+if state[1] ~= 'active' or state[2] ~= account_id then
   return 'refused closed 0'
 end
 if state[5] == print then
@@ -24,10 +25,10 @@ if extension <= tonumber(state[4] or '0') then
 end
 
 local now = now_ms()
-local account_id, held = state[2], tonumber(state[3])
+local held = tonumber(state[3])
 local due, total_due = lapsing(lots, order, now)
 local available = number_at(account, 'available') - total_due
-local seconds, total = longest_slice(ARGV[3], held, available)
+local seconds, total = longest_slice(ARGV[4], held, available)
 local plan = seconds and plan_take(lots, order, total - held, #due)
 
 lapse(account, lots, order, journal, account_id, due, total_due)

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 account  2 lots  3 order  4 payments  5 journal  6 events
 -- ARGV  1 account id  2 reference of the payment  3 micros  4 currency
--- Answers  "granted LOT AVAILABLE" | "refused unknown_account 0" | "refused currency 0"
+-- Answers  "granted LOT AVAILABLE" | "refused unknown_account 0" | "refused currency_differs 0"
 --          | "refused too_large 0" | "refused conflict 0"
 -- If the reference is the account's claimed recharge, the claim is resolved.
 
@@ -51,7 +51,7 @@ if not known[1] then
   return 'refused unknown_account 0'
 end
 if known[1] ~= currency then
-  return 'refused currency 0'
+  return 'refused currency_differs 0'
 end
 if tonumber(known[2]) + micros > AMOUNT_MAX then
   return 'refused too_large 0'

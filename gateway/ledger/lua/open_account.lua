@@ -3,7 +3,7 @@
 -- KEYS  1 account  2 users  3 journal  4 events
 -- ARGV  1 account id  2 currency  3 recharge below  4 recharge amount (0: never)  5... users
 --       2 to 4 may be "": left as they are
--- Answers  "opened" | "changed" | "refused currency" (a new account needs one, and keeps it)
+-- Answers  "opened" | "changed" | "refused currency_missing" | "refused currency_differs"
 -- Repeating it changes nothing more: users are added, the others are set.
 -- A recharge that is switched on while already below its trigger is claimed at once (rule R1).
 
@@ -15,8 +15,11 @@ local function chosen(at)
   return ARGV[at] ~= '' and ARGV[at] or old[at - 1]
 end
 local currency, below, amount = chosen(2), chosen(3) or '0', chosen(4) or '0'
-if not currency or (old[1] and old[1] ~= currency) then
-  return 'refused currency'
+if not currency then
+  return 'refused currency_missing'
+end
+if old[1] and old[1] ~= currency then
+  return 'refused currency_differs'
 end
 
 if not old[1] then

@@ -163,7 +163,7 @@ end
 
 -- End a call's hold for good: `charge` of it is spent, the rest goes back to where it came from,
 -- or to expired where the lot has expired meanwhile (rule M4).
-local function close_hold(keys, account_id, charge, now, moves)
+local function close_hold(keys, charge, now, moves)
   local spent, returned, expired = 0, 0, 0
   for _, pin in ipairs(pins_of(keys.call, keys.lots)) do
     local lot, micros, expires = pin[1], pin[2], pin[3]
