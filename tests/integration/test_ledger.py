@@ -57,7 +57,9 @@ async def test_a_payment_that_is_reported_again_is_one_lot(store: Store) -> None
     ("operation", "reason"),
     [
         pytest.param(lambda at: at.grant("a", 101), "conflict", id="grant of another amount"),
-        pytest.param(lambda at: at.grant("b", 1, "EUR"), "currency", id="grant in another money"),
+        pytest.param(
+            lambda at: at.grant("b", 1, "EUR"), "currency_differs", id="grant in another money"
+        ),
         pytest.param(lambda at: at.grant("b", AMOUNT_MICROS_MAX), "too_large", id="too much"),
         pytest.param(lambda at: at.hold("first", (60, 11)), "conflict", id="hold of another price"),
         pytest.param(lambda at: at.hold("third", (60, 51)), "no_credit", id="hold too dear"),
