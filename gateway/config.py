@@ -5,6 +5,7 @@ import re
 import secrets
 import tomllib
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -178,10 +179,12 @@ def webhook_secret(settings: Settings) -> str:
 
 def _generated(file: Path) -> str:
     """Make a secret once, and keep it for the gateway's own user alone."""
-    try:
+    with suppress(FileNotFoundError):
         return file.read_text()
-    except FileNotFoundError:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.touch(mode=0o600, exist_ok=False)
-        file.write_text(secrets.token_urlsafe(_SECRET_BYTES))
-        return file.read_text()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written aside: one that is half written, on a full disk, must not stay.
+    aside = file.with_suffix(".new")
+    aside.touch(mode=0o600)
+    aside.write_text(secrets.token_urlsafe(_SECRET_BYTES))
+    aside.rename(file)
+    return file.read_text()

@@ -45,6 +45,8 @@ class _Call:
     session: Session
     credits: int = 0
     carried: bool = False
+    retrying: bool = False
+    settled: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait(self, seconds: float | None) -> None:
@@ -140,7 +142,8 @@ class Controller:
         if isinstance(held, Refused):
             return Reason(held.reason)
         session = _first_session(request, priced, account, user, held)
-        self._calls[session.call_id] = _Call(session)
+        # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
+        self._calls.setdefault(session.call_id, _Call(session))
         return Allowed(held.granted_seconds, priced.number)
 
     def _change(self, call: _Call, session: Session) -> None:
@@ -189,6 +192,11 @@ class Controller:
                 call.credits += 1
                 self._change(call, call.session.credited())
 
+    def on_seen(self, call_id: str) -> None:
+        """Take in that a call is up now; what it carries is as before."""
+        call = self._calls[call_id]
+        call.session = call.session.seen(self._pbx.now_ms(), call.session.deadline_ms)
+
     def on_lost(self, call_id: str) -> None:
         """Take in that a call is gone and the PBX has no record of its end."""
         call = self._calls[call_id]
@@ -204,26 +212,36 @@ class Controller:
             if due.at_ms is None or due.at_ms > now_ms:
                 await call.wait(None if due.at_ms is None else (due.at_ms - now_ms) / 1000)
                 continue
-            try:
-                match due.move:
-                    case Move.MOVE_DEADLINE:
-                        await self._move_deadline(call)
-                    case Move.RENEW:
-                        await self._renew(call)
-                    case Move.HANG_UP:
-                        await self._hang_up(call)
-                    case Move.SETTLE:
-                        await self._settle(call.session)
-                        return
-            except (LedgerUnavailableError, PbxUnavailableError) as error:
-                _log.warning(
-                    "call.retry", call=call.session.call_id, move=due.move, error=str(error)
-                )
+            if await self._made(call, due.move):
+                call.retrying = False
+            else:
                 ended = due.move is Move.SETTLE
                 await call.wait(_SETTLE_RETRY_SECONDS if ended else _RETRY_SECONDS)
-            except Exception:  # noqa: BLE001 - one call must not end the others
-                _log.exception("call.failed", call=call.session.call_id, move=due.move)
-                await call.wait(_SETTLE_RETRY_SECONDS)
+            if call.settled:
+                return
+
+    async def _made(self, call: _Call, move: Move) -> bool:
+        """Make a move, or say that it must be made again."""
+        try:
+            match move:
+                case Move.MOVE_DEADLINE:
+                    await self._move_deadline(call)
+                case Move.RENEW:
+                    await self._renew(call)
+                case Move.HANG_UP:
+                    await self._hang_up(call)
+                case Move.SETTLE:
+                    await self._settle(call)
+        except (LedgerUnavailableError, PbxUnavailableError) as error:
+            if not call.retrying:
+                # Said once: with the PBX away, every live call tries five times a second.
+                _log.warning("call.retry", call=call.session.call_id, move=move, error=str(error))
+        except Exception:  # noqa: BLE001 - one call must not end the others
+            _log.exception("call.failed", call=call.session.call_id, move=move)
+        else:
+            return True
+        call.retrying = True
+        return False
 
     async def _move_deadline(self, call: _Call) -> None:
         paid_until_ms = call.session.paid_until_ms
@@ -253,8 +271,8 @@ class Controller:
         call.session = replace(call.session, hang_up_ms=self._pbx.now_ms())
         await self._pbx.hang_up(call.session.channel)
 
-    async def _settle(self, session: Session) -> None:
-        record = session.record
+    async def _settle(self, call: _Call) -> None:
+        session, record = call.session, call.session.record
         if record is None:
             return
         seconds, charge = session.charge()
@@ -270,6 +288,7 @@ class Controller:
             )
         else:
             outcome = await self._ledger.void(session.account, session.call_id, cause=record.cause)
+        call.settled = True
         self._calls.pop(session.call_id, None)
         _log_end(session, seconds, outcome)
         try:

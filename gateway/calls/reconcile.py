@@ -62,9 +62,6 @@ class Reconciler:
         holds = {hold.call_id: hold for hold in await self._ledger.live_holds()}
         legs = _by_call(await self._pbx.legs())
         records = await self._pbx.records()
-        for call_id, record in before.items():
-            if call_id not in holds and not self._controller.is_asking(call_id):
-                await self._forget(call_id, record)
         missing = set()
         for call_id, hold in holds.items():
             if call_id in records:
@@ -79,6 +76,9 @@ class Reconciler:
             self._adopt(holds[call_id], None)
             self._controller.on_lost(call_id)
         self._missing = missing - self._missing
+        for call_id, record in before.items():
+            if call_id not in holds and not self._controller.is_asking(call_id):
+                await self._forget(call_id, record)
 
     def _adopt(self, hold: Hold, leg: Leg | None) -> None:
         if hold.call_id not in self._controller.sessions():
@@ -88,6 +88,7 @@ class Reconciler:
         self._adopt(hold, leg)
         if leg.answered_ms:
             self._controller.on_leg(Answered(hold.call_id, leg.channel, leg.answered_ms))
+            self._controller.on_seen(hold.call_id)
 
     async def _forget(self, call_id: str, record: Record) -> None:
         if record.call_type == EMERGENCY:

@@ -67,9 +67,14 @@ class Session:
         """End of what is paid for, once the call is answered."""
         return self.answered_ms + self.granted_seconds * 1000
 
+    @property
+    def ended(self) -> bool:
+        """Whether the leg is gone; nothing brings it back."""
+        return self.state in (State.ENDED, State.RELEASED)
+
     def on(self, event: LegEvent) -> "Session":
         """Take in what the PBX told; what comes late or twice changes nothing."""
-        if self.state in (State.ENDED, State.RELEASED):
+        if self.ended:
             return self
         match event:
             case Ringing(channel=channel) if self.state is State.AUTHORIZED:
@@ -93,10 +98,10 @@ class Session:
         return self.on(Ended(self.call_id, record))
 
     def extended(self, granted_seconds: int, held: int) -> "Session":
-        """Take in that more is held."""
+        """Take in that more is held, also when the call has ended meanwhile."""
         return replace(
             self,
-            state=State.ANSWERED,
+            state=self.state if self.ended else State.ANSWERED,
             granted_seconds=granted_seconds,
             held=held,
             extension=self.extension + 1,
@@ -105,7 +110,8 @@ class Session:
 
     def refused(self) -> "Session":
         """Take in that no more could be held: the slice that runs is the last."""
-        return replace(self, state=State.LAST_SLICE, extension=self.extension + 1)
+        state = self.state if self.ended else State.LAST_SLICE
+        return replace(self, state=state, extension=self.extension + 1)
 
     def credited(self) -> "Session":
         """Take in that money came: it may be extended again."""

@@ -94,7 +94,12 @@ async def _kept(server: asyncio.subprocess.Process, folder: Path, lock: int) -> 
         while True:
             code = await server.wait()
             _log.error("store.died", folder=str(folder), code=code)
-            server = await _started(folder, lock)
+            try:
+                server = await _started(folder, lock)
+            except EmbeddedStoreError as error:
+                # What killed it, such as a full disk, may still be there; it may also go away.
+                _log.error("store.not_started", error=str(error))
+                await asyncio.sleep(1)
     finally:
         await _stopped(server)
 

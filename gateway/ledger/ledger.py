@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -23,6 +23,7 @@ from gateway.ledger.outcomes import (
 )
 
 REPLY_SECONDS_MAX = 1.0
+CONNECTIONS_MAX = 32
 _PAUSE_SECONDS = 0.05
 _LOT_FIELDS = ("purchased", "expires", "granted", "available", "held", "spent", "expired")
 
@@ -41,13 +42,16 @@ class Slice(Protocol):
 
 def connect(url: str) -> Redis:
     """Open a client that never repeats a command by itself: the ledger repeats operations."""
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         decode_responses=True,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=REPLY_SECONDS_MAX,
         socket_connect_timeout=REPLY_SECONDS_MAX,
+        max_connections=CONNECTIONS_MAX,
+        timeout=REPLY_SECONDS_MAX,  # for a connection that is free
     )
+    return Redis.from_pool(pool)
 
 
 class Ledger:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -15,6 +15,9 @@ from gateway.pbx.events import read_leg_event, read_record
 from gateway.pbx.variables import ANSWERED, ASKED, CALL, LEG_EVENT, RECORDS
 
 REPLY_SECONDS_MAX = 2.0
+# A PBX that had no gateway for long has very many records.
+LIST_SECONDS_MAX = 60.0
+LOGIN_SECONDS_MAX = 5.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
 PING_SECONDS = 1.0
 _CLOCK_SAMPLES = 30
@@ -27,7 +30,13 @@ class Ami:
 
     def __init__(self, host: str, port: int, username: str, secret: str) -> None:
         """Remember the PBX; nothing is connected yet."""
+        self.connected = False
+        # The PBX's time less ours, as each ping shows it.
         self._offsets_ms: deque[int] = deque(maxlen=_CLOCK_SAMPLES)
+        self._booted = asyncio.Event()
+        self._opened_at: float | None = None
+        self._refused = False
+        self._lists_under_way = 0
         self._manager = Manager(
             host=host,
             port=port,
@@ -45,10 +54,10 @@ class Ami:
                 "dbgettree",
                 "dbdel",
             ),
+            on_connect=self._opened,
             on_login=self._logged_in,
-            on_disconnect=self._disconnected,
+            on_disconnect=self._closed,
         )
-        self.connected = False
 
     async def run(self, on_leg: Callable[[LegEvent], None], on_booted: Callable[[], None]) -> None:
         """Stay connected until cancelled, and tell of legs, and of each time the PBX is there."""
@@ -57,8 +66,7 @@ class Ami:
             _tell(on_leg, event)
 
         def fully_booted(_manager: Manager, _event: Message) -> None:
-            self.connected = True
-            on_booted()
+            self._booted.set()
 
         self._manager.register_event("UserEvent", user_event)
         self._manager.register_event("FullyBooted", fully_booted)
@@ -66,30 +74,47 @@ class Ami:
         self._manager.connect()
         try:
             while True:
-                await asyncio.sleep(PING_SECONDS)
-                if self.connected:
-                    await self._ping()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECONDS):
+                        await self._booted.wait()
+                await self._look_after(on_booted)
         finally:
             self._manager.close()
 
+    async def _look_after(self, on_booted: Callable[[], None]) -> None:
+        """Ping, and break a connection on which nothing comes; panoramisk then makes another."""
+        now = asyncio.get_running_loop().time()
+        if self._booted.is_set():
+            self._booted.clear()
+            # What is told next needs the PBX's clock.
+            await self._ping()
+            self.connected = True
+            on_booted()
+        elif self.connected and not self._lists_under_way:
+            await self._ping()
+        elif self._opened_at is not None and now > self._opened_at + LOGIN_SECONDS_MAX:
+            self._break("no answer to Login")
+
     async def _ping(self) -> None:
         try:
-            reply = await self._ask({"Action": "Ping"})
-        except PbxUnavailableError:
-            _log.warning("ami.silent")
-            # A peer that vanished is noticed in no other way; panoramisk connects again.
-            self._manager.protocol.transport.abort()
+            [reply] = await self._send({"Action": "Ping"})
+        except PbxUnavailableError as error:
+            self._break(str(error))
             return
         with suppress(ValueError):  # an answer without a time says nothing of the clock
-            pbx_ms = round(float(reply[0].timestamp) * 1000)
+            pbx_ms = round(float(reply.timestamp) * 1000)
             self._offsets_ms.append(pbx_ms - _local_ms())
 
+    def _break(self, reason: str) -> None:
+        _log.warning("ami.silent", reason=reason)
+        self._manager.protocol.transport.abort()
+
     def now_ms(self) -> int:
-        """Give the PBX's time: the local one, moved by the offset that its answers show.
+        """Give the PBX's time: our steady one, moved by the offset that its answers show.
 
         An answer is late by its way here, so the largest offset is the nearest to the truth.
         """
-        return _local_ms() + max(self._offsets_ms, default=0)
+        return _local_ms() + max(self._offsets_ms, default=time.time_ns() // 10**6 - _local_ms())
 
     async def set_deadline(self, channel: str, seconds: float) -> None:
         """Move the deadline of a channel (AMI AbsoluteTimeout, exact to milliseconds)."""
@@ -105,21 +130,13 @@ class Ami:
 
     async def legs(self) -> list[Leg]:
         """List the channels that carry a call id."""
-        replies = await self._ask(
-            {"Action": "Status", "Variables": f"{ASKED},{CALL},{ANSWERED}"}, as_list=True
-        )
-        legs = []
-        for reply in replies:
-            variables = _variables(reply)
-            answered_ms = int(variables.get(ANSWERED, "0"))
-            for name, at_ms in ((ASKED, 0), (CALL, answered_ms)):
-                if name in variables:
-                    legs.append(Leg(variables[name], reply["Channel"], at_ms))
-        return legs
+        variables = f"{ASKED},{CALL},{ANSWERED}"
+        replies = await self._list({"Action": "Status", "Variables": variables})
+        return [leg for reply in replies for leg in _legs(reply)]
 
     async def records(self) -> dict[str, Record]:
         """Read the AstDB's records of ended calls."""
-        replies = await self._ask({"Action": "DBGetTree", "Family": RECORDS}, as_list=True)
+        replies = await self._list({"Action": "DBGetTree", "Family": RECORDS})
         records = {}
         for reply in replies:
             if reply.event == "DBGetTreeResponse":
@@ -141,46 +158,79 @@ class Ami:
             message = f"{action['Action']} {action['Channel']}: {reply.message}"
             raise PbxUnavailableError(message)
 
+    async def _list(self, action: dict[str, str]) -> list[Message]:
+        """Send an action that brings a list back."""
+        self._lists_under_way += 1
+        try:
+            return await self._ask(action, as_list=True)
+        finally:
+            self._lists_under_way -= 1
+
     async def _ask(self, action: dict[str, str], *, as_list: bool = False) -> list[Message]:
-        """Send an action and wait for what it brings back."""
         if not self.connected:
             message = "AMI is not connected"
             raise PbxUnavailableError(message)
+        return await self._send(action, as_list=as_list)
+
+    async def _send(self, action: dict[str, str], *, as_list: bool = False) -> list[Message]:
+        """Send an action and wait for what it brings back."""
         try:
-            async with asyncio.timeout(REPLY_SECONDS_MAX):
+            async with asyncio.timeout(LIST_SECONDS_MAX if as_list else REPLY_SECONDS_MAX):
                 answer = await self._manager.send_action(action, as_list=as_list or None)
         except TimeoutError as error:
             message = f"no answer to {action['Action']}"
             raise PbxUnavailableError(message) from error
         return answer if isinstance(answer, list) else [answer]
 
+    def _opened(self, _manager: Manager) -> None:
+        self._opened_at = asyncio.get_running_loop().time()
+
     def _logged_in(self, _manager: Manager) -> None:
-        self.connected = True
+        self._opened_at = None
+        self._refused = False
         _log.info("ami.connected")
 
-    def _disconnected(self, _manager: Manager, error: Exception | None) -> None:
+    def _closed(self, _manager: Manager, error: Exception | None) -> None:
         if self.connected:
             _log.warning("ami.disconnected", error=str(error or ""))
+        elif self._opened_at is not None and not self._refused:
+            # Said once, not at every attempt.
+            _log.error(
+                "ami.refused", reason="the PBX closed before Login: are user and secret right?"
+            )
+            self._refused = True
         self.connected = False
+        self._opened_at = None
+        self._booted.clear()
 
 
 def _tell(on_leg: Callable[[LegEvent], None], event: Message) -> None:
-    if event["UserEvent"] != LEG_EVENT:
-        return
     try:
-        on_leg(read_leg_event(event))
-    except (KeyError, ValueError) as error:
-        _log.error("event.unreadable", error=str(error), event=dict(event))
+        if event["UserEvent"] == LEG_EVENT:
+            on_leg(read_leg_event(event))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A header that is there twice, for instance, is a list.
+        _log.error("event.unreadable", error=repr(error), event=dict(event))
 
 
-def _variables(reply: Message) -> Mapping[str, str]:
-    """Read the ``Variable: NAME=value`` headers of a Status event that have a value of ours."""
+def _legs(reply: Message) -> list[Leg]:
+    """Read the legs of one channel from its Status event."""
     found = reply.get("Variable", [])
-    pairs = [found] if isinstance(found, str) else found
-    named = (pair.partition("=") for pair in pairs)
+    named = (pair.partition("=") for pair in ([found] if isinstance(found, str) else found))
     # Asterisk writes "(null)" for a variable that the channel does not have.
-    return {name: value for name, _, value in named if value not in ("", "(null)")}
+    variables = {name: value for name, _, value in named if value not in ("", "(null)")}
+    try:
+        answered_ms = int(variables.get(ANSWERED, "0"))
+    except ValueError:
+        _log.error("channel.unreadable", channel=reply.channel, variables=variables)
+        return []
+    return [
+        Leg(variables[name], str(reply["Channel"]), at_ms)
+        for name, at_ms in ((ASKED, 0), (CALL, answered_ms))
+        if name in variables
+    ]
 
 
 def _local_ms() -> int:
-    return time.time_ns() // 1_000_000
+    """Give a time that only goes forward, whatever is done to this machine's clock."""
+    return time.monotonic_ns() // 10**6

@@ -3,6 +3,9 @@
 One request is one question and one command in answer, so that the dialplan has a whole answer or
 none. panoramisk's own server reads for ever from a peer that closes early; only its dialogue
 (`Request`) is used.
+
+The question is the script's name, ``authorize/CALL/TYPE/ACCOUNT/USER/NUMBER``: Asterisk sends it
+before anything that a caller could have written, such as the caller's name.
 """
 
 import asyncio
@@ -24,7 +27,8 @@ CONVERSATION_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 1000
 _BACKLOG = 1024
 
-_HEADER = re.compile(r"^(agi_[a-z0-9_]+): (.*)$", re.MULTILINE)
+_SCRIPT = re.compile(r"^agi_network_script: (.*)$", re.MULTILINE)
+_WORDS = 6  # authorize, call id, call type, account, user, number
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _NAME = re.compile(r"[A-Za-z0-9._@-]{0,64}")
 
@@ -71,34 +75,34 @@ class FastAgi:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        headers = await _read_headers(reader)
-        if headers.get("agi_network_script") != "authorize":
-            message = f"no such script: {headers.get('agi_network_script')!r}"
-            raise BadRequestError(message)
-        answer = await self._answer(headers)
-        await _send(Request(None, headers, reader, writer), _command(answer))
-
-    async def _answer(self, headers: dict[str, str]) -> Allowed | Reason:
-        call_id, call_type, account, user, dialed = (
-            headers.get(f"agi_arg_{number}", "") for number in range(1, 6)
-        )
-        if not _CALL_ID.fullmatch(call_id):
-            return Reason.BAD_CALL_ID
-        if not _NAME.fullmatch(account):
-            return Reason.UNKNOWN_ACCOUNT
-        if not _NAME.fullmatch(user):
-            return Reason.UNKNOWN_USER
-        return await self.authorize(CallRequest(call_id, call_type, account, user, dialed))
+        question = _question(await _read_header(reader))
+        answer = question if isinstance(question, Reason) else await self.authorize(question)
+        await _send(Request(None, {}, reader, writer), _command(answer))
 
 
-async def _read_headers(reader: asyncio.StreamReader) -> dict[str, str]:
+async def _read_header(reader: asyncio.StreamReader) -> str:
     """Read the ``agi_...: value`` lines that end with an empty one."""
     try:
-        block = await reader.readuntil(b"\n\n")
+        return (await reader.readuntil(b"\n\n")).decode("utf-8", "replace")
     except asyncio.LimitOverrunError as error:
         message = "the header is too long"
         raise BadRequestError(message) from error
-    return dict(_HEADER.findall(block.decode("utf-8", "replace")))
+
+
+def _question(header: str) -> CallRequest | Reason:
+    script = _SCRIPT.search(header)
+    words = script[1].split("/") if script else []
+    if len(words) != _WORDS or words[0] != "authorize":
+        message = f"no such script: {script and script[1]!r}"
+        raise BadRequestError(message)
+    _, call_id, call_type, account, user, dialed = words
+    if not _CALL_ID.fullmatch(call_id):
+        return Reason.BAD_CALL_ID
+    if not _NAME.fullmatch(account):
+        return Reason.UNKNOWN_ACCOUNT
+    if not _NAME.fullmatch(user):
+        return Reason.UNKNOWN_USER
+    return CallRequest(call_id, call_type, account, user, dialed)
 
 
 def _command(answer: Allowed | Reason) -> str:

@@ -94,4 +94,6 @@ class Recharger:
                     return False
         except LedgerUnavailableError as error:
             _log.warning("ledger.unavailable", key=charge.key, error=str(error))
-            return False
+        except Exception:  # noqa: BLE001 - one recharge must not end the others
+            _log.exception("recharge.failed", key=charge.key)
+        return False

@@ -9,7 +9,7 @@ from statistics import quantiles
 CALLERS = 64
 
 _HEADER = """agi_network: yes
-agi_network_script: authorize
+agi_network_script: authorize/bench-{run}-{number}/user_out/bench/ana/+4930{number:06d}
 agi_request: agi://127.0.0.1/authorize
 agi_channel: PJSIP/phone-0000{number:04x}
 agi_language: en
@@ -30,11 +30,6 @@ agi_priority: 9
 agi_enhanced: 0.0
 agi_accountcode:
 agi_threadid: 139852
-agi_arg_1: bench-{run}-{number}
-agi_arg_2: user_out
-agi_arg_3: bench
-agi_arg_4: ana
-agi_arg_5: +4930{number:06d}
 
 """
 

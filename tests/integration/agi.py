@@ -7,10 +7,15 @@ from tests.lab.processes import until
 CALL = ("pbx-1700000000.1-1", "user_out", "contoso", "alice", "+442071838750")
 
 
-def header(*arguments: str, script: str = "authorize") -> bytes:
+def header(*question: str, script: str = "authorize", caller_name: str = "Ana") -> bytes:
     """Write what Asterisk sends first."""
-    lines = [f"agi_network_script: {script}", "agi_request: agi://127.0.0.1/authorize"]
-    lines += [f"agi_arg_{number}: {word}" for number, word in enumerate(arguments, start=1)]
+    path = "/".join((script, *question))
+    lines = [
+        "agi_network: yes",
+        f"agi_network_script: {path}",
+        f"agi_request: agi://127.0.0.1/{path}",
+        f"agi_calleridname: {caller_name}",
+    ]
     return "\n".join([*lines, "", ""]).encode()
 
 

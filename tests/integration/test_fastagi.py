@@ -95,13 +95,13 @@ async def test_a_caller_who_hangs_up_at_the_answer_harms_nobody(
     assert await asked(server.port) == ALLOW
 
 
-@pytest.mark.parametrize("line_end", ["\x0b", "\x1c", "\r", "\u2028"])
+@pytest.mark.parametrize("line_end", ["\n", "\n\n", "\x0b", "\x1c", "\r", "\u2028"])
 async def test_a_caller_cannot_ask_in_their_name_for_something_else(
     server: Server, line_end: str
 ) -> None:
-    name = f"agi_calleridname: Eve{line_end}agi_network_script: balance\n"
-    spoofed = header(*CALL).replace(b"agi_request", name.encode() + b"agi_request")
-    assert await said(server.port, spoofed) == ALLOW
+    forged = "agi_network_script: authorize/x/user_out/contoso/alice/refuse"
+    name = f"Eve{line_end}{forged}{line_end}"
+    assert await said(server.port, header(*CALL, caller_name=name)) == ALLOW
 
 
 async def test_a_header_may_come_in_pieces(server: Server) -> None:

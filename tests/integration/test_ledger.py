@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -191,3 +192,18 @@ async def test_a_live_hold_can_be_read_back_until_it_is_closed(store: Store) -> 
     await at.settle("first", 30)
     await at.void("second")
     assert await store.ledger.live_holds() == []
+
+
+async def test_a_call_that_has_ended_does_not_pay_for_another_with_its_id(store: Store) -> None:
+    at = await two_calls(store)
+    await at.settle("first", 25)
+    await at.void("second")
+    after = await at.statement()
+    assert await at.hold("first", (60, 10)) == Refused("conflict")
+    assert await at.hold("second", (60, 20)) == Refused("conflict")
+    assert await at.statement() == after
+
+
+async def test_a_burst_of_questions_waits_for_a_connection(store: Store) -> None:
+    asked = await asyncio.gather(*(store.ledger.owner_of("+18005550199") for _ in range(400)))
+    assert asked == [None] * 400

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 
 from gateway.ledger.events import Events
 from gateway.recharge import recharger
@@ -154,4 +155,38 @@ async def test_a_webhook_of_the_provider_is_believed_only_with_our_secret_and_in
     assert await provider.report(charge, secret="whsec_b3RoZXI=") == 401
     assert await provider.report(charge, age=timedelta(minutes=10)) == 401
     assert await provider.report(charge) == 204
+    assert sorted(await at.lots()) == ["a", key]
+
+
+async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(
+    store: Store, api: Api, provider: Provider, low: tuple[Books, str]
+) -> None:
+    at, key = low
+    odd = iter(
+        [
+            (402, r'{"status": "declined", "reason": "\ud800"}'),
+            (200, "[" * 200_000),
+            (200, '{"status": "declined"}'),
+            (200, "succeeded"),
+            (299, '{"status": "succeeded"}'),
+            (599, "{}"),
+        ]
+    )
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Idempotency-Key"])
+        status, body = next(odd, (200, '{"status": "succeeded"}'))
+        return web.Response(status=status, text=body, content_type="application/json")
+
+    await provider.stop()
+    app = web.Application()
+    app.router.add_post("/charges", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
+    async with recharging(store, provider, api):
+        await until_resolved(at)
+    await runner.cleanup()
+    assert asked == [key] * 7
     assert sorted(await at.lots()) == ["a", key]

@@ -58,6 +58,7 @@ class Caller:
     account: str = "contoso"
     user: str = "alice"
     endpoint: str = "phone"  # "pstn" dials in from outside, "desk" is a phone with fixed account
+    from_user: str = "4001"  # who the caller says he is
     conference: str = ""
     talk_seconds: float = 3.0
     patience_seconds: float = 90.0
@@ -120,7 +121,8 @@ async def call(
     keys = {
         "account": caller.account,
         "user": caller.user,
-        "caller": caller.endpoint,
+        "endpoint": caller.endpoint,
+        "from_user": quote(caller.from_user),
         "conference": caller.conference,
     }
     process = await _sipp(

@@ -189,3 +189,26 @@ async def test_an_unknown_user_is_refused(lab: Lab, account: str) -> None:
     assert caller.answered == 0
     assert '"reason": "unknown_user"' in lab.gateway.log()
     assert (await lab.gateway.account(account))["available"] == "1.000000"
+
+
+FORGED_QUESTION = "x\nagi_network_script: authorize/e/user_out/a/b/+4930\n\n"
+FORGED_CHANNEL = "x\r\nVariable: COINBOX_CALL=z\r\nVariable: COINBOX_ANSWERED=abc"
+FORGED_EVENT = "x\r\nUserEvent: CoinboxLeg\r\nState: ended\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "name", [FORGED_QUESTION, FORGED_CHANNEL, FORGED_EVENT], ids=["question", "channel", "event"]
+)
+async def test_a_caller_s_name_forges_nothing(lab: Lab, account: str, name: str) -> None:
+    caller = Caller(account, from_user=name, talk_seconds=5)
+    calls = await lab.call(GERMANY_PREFIX + "600", caller)
+    await calls.until_answered()
+    async with ami_cut(lab):
+        await asyncio.sleep(0.2)
+    [seen] = await calls.finished()
+    body = await settled(lab, account)
+
+    assert seen.ended_by == "caller"
+    assert body["spent"] == "0.011250"
+    assert lab.gateway.is_running
+    assert "unreadable" not in lab.gateway.log()

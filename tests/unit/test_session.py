@@ -170,3 +170,10 @@ def test_a_leg_that_is_lost_is_charged_up_to_when_it_was_last_seen() -> None:
 def test_a_call_that_is_lost_before_its_answer_is_free() -> None:
     lost = NEW.on(RINGING).lost()
     assert (lost.state, lost.charge()) == (State.RELEASED, (0, 0))
+
+
+@pytest.mark.parametrize("session", [DONE, RELEASED], ids=["ended", "released"])
+def test_a_renewal_that_was_under_way_does_not_bring_an_ended_call_back(session: Session) -> None:
+    assert session.extended(120, 1_300_000).state is session.state
+    assert session.extended(120, 1_300_000).held == 1_300_000
+    assert session.refused().state is session.state

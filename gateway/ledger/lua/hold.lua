@@ -5,7 +5,8 @@
 --       5 call type  6 number  7 pinned rate  8 slices
 -- Answers  "held SECONDS HELD AVAILABLE" | "refused REASON AVAILABLE"
 -- Reasons, the first that applies: unknown_account, unknown_user, no_rate, no_credit.
--- Once for each call id; the answer, also a refusal, stays the same (sticky).
+-- Once for each call id; the answer, also a refusal, stays the same (sticky). Asked again after the
+-- call has ended: "refused conflict 0".
 
 local account, lots, order, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local call, live, journal, events = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
@@ -14,6 +15,11 @@ local account_id, call_id, user, currency = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local print = fingerprint()
 local stored = stored_answer(call, 'hold', print)
 if stored then
+  -- The first slice of a call that has ended pays for no other call.
+  local held = string.sub(stored, 1, 5) == 'held '
+  if held and redis.call('HGET', call, 'state') ~= 'active' then
+    return 'refused conflict 0'
+  end
   return stored
 end
 

@@ -10,11 +10,13 @@ from enum import StrEnum
 from http import HTTPStatus
 
 import aiohttp
+from pydantic import BaseModel
 from standardwebhooks import Webhook
 
 from gateway.money import format_amount
 
 REPLY_SECONDS_MAX = 20
+BODY_BYTES_MAX = 65_536
 
 
 class Status(StrEnum):
@@ -78,7 +80,7 @@ class WebhookProvider:
             ) as response:
                 return await _reply(response)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return Reply(Status.UNKNOWN, repr(error))
+            return Reply(Status.UNKNOWN, type(error).__name__)
 
 
 _STATUSES = {
@@ -88,10 +90,14 @@ _STATUSES = {
 }
 
 
+class _Body(BaseModel):
+    status: Status
+    reason: str | None = None
+
+
 async def _reply(response: aiohttp.ClientResponse) -> Reply:
-    """Believe a status code only with the body that belongs to it."""
-    body = await response.json()
-    expected = _STATUSES.get(HTTPStatus(response.status))
-    if expected is None or not isinstance(body, dict) or body.get("status") != expected:
+    """Believe a status code only with the body that belongs to it. Raises ValueError."""
+    body = _Body.model_validate_json(await response.content.read(BODY_BYTES_MAX))
+    if _STATUSES.get(HTTPStatus(response.status)) is not body.status:
         return Reply(Status.UNKNOWN, f"status {response.status}")
-    return Reply(expected, str(body.get("reason") or ""))
+    return Reply(body.status, body.reason or "")
