@@ -210,7 +210,7 @@ def _tell(on_leg: Callable[[LegEvent], None], event: Message) -> None:
             on_leg(read_leg_event(event))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # A header that is there twice, for instance, is a list.
-        _log.error("event.unreadable", error=repr(error), event=dict(event))
+        _log.error("event.unreadable", error=repr(error), headers=dict(event))
 
 
 def _legs(reply: Message) -> list[Leg]:
