@@ -17,8 +17,9 @@ from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
+from gateway.ledger.connection import connect
 from gateway.ledger.events import Events
-from gateway.ledger.ledger import Ledger, connect
+from gateway.ledger.ledger import Ledger
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.decision import Cards

@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.ledger import embedded
-from gateway.ledger.ledger import Ledger, connect
+from gateway.ledger.connection import connect
+from gateway.ledger.ledger import Ledger
 from tests.lab.ports import Ports
 
 SHARDS = 4

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from redis.exceptions import RedisError
 
-from gateway.ledger.ledger import connect
+from gateway.ledger.connection import connect
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.ledger import cancellation, keys, scripts
 from gateway.ledger.batch import Batches
+from gateway.ledger.connection import REPLY_SECONDS_MAX
 from gateway.ledger.outcomes import (
     Granted,
     Held,
@@ -22,8 +21,6 @@ from gateway.ledger.outcomes import (
     Statement,
 )
 
-REPLY_SECONDS_MAX = 1.0
-CONNECTIONS_MAX = 32
 _PAUSE_SECONDS = 0.05
 _LOT_FIELDS = ("purchased", "expires", "granted", "available", "held", "spent", "expired")
 
@@ -38,20 +35,6 @@ class Slice(Protocol):
     @property
     def micros(self) -> int:
         """Price in micro-units."""
-
-
-def connect(url: str) -> Redis:
-    """Open a client that never repeats a command by itself: the ledger repeats operations."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        decode_responses=True,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=REPLY_SECONDS_MAX,
-        socket_connect_timeout=REPLY_SECONDS_MAX,
-        max_connections=CONNECTIONS_MAX,
-        timeout=REPLY_SECONDS_MAX,  # for a connection that is free
-    )
-    return Redis.from_pool(pool)
 
 
 class Ledger:

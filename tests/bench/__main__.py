@@ -14,7 +14,7 @@ from tests.lab import processes
 from tests.lab.gateway import Gateway
 from tests.lab.ports import Ports
 
-CALLS = 3000
+CALLS = 5000
 ROUNDS = 5
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
