@@ -27,7 +27,8 @@ end
 local now = now_ms()
 local held = tonumber(state[3])
 local due, total_due = lapsing(lots, order, now)
-local available = number_at(account, 'available') - total_due
+local known = redis.call('HMGET', account, 'available', 'held')
+local available = tonumber(known[1]) - total_due
 local seconds, total = longest_slice(ARGV[4], held, available)
 local plan = seconds and plan_take(lots, order, total - held, #due)
 
@@ -35,9 +36,9 @@ lapse(account, lots, order, journal, account_id, due, total_due)
 local answer
 if seconds then
   local moves = {}
-  take(account, lots, order, call, plan, total - held, moves)
-  redis.call('HSET', call, 'granted', text(seconds), 'held', text(total))
   available = available - (total - held)
+  take(account, lots, order, call, plan, available, tonumber(known[2]) + total - held, moves)
+  redis.call('HSET', call, 'granted', text(seconds), 'held', text(total))
   answer = 'held ' .. text(seconds) .. ' ' .. text(total) .. ' ' .. text(available)
   journal_entry(journal, 'extend', account_id, available, moves, 'call', call_id,
     'seconds', text(seconds))

@@ -24,7 +24,7 @@ if stored then
 end
 
 local now = now_ms()
-local known = redis.call('HMGET', account, 'currency', 'available')
+local known = redis.call('HMGET', account, 'currency', 'available', 'held')
 local due, total_due, available = {}, 0, 0
 local reason, seconds, total
 if not known[1] then
@@ -56,14 +56,14 @@ end
 local plan = plan_take(lots, order, total, #due)
 local moves = {}
 lapse(account, lots, order, journal, account_id, due, total_due)
+available = available - total
+take(account, lots, order, call, plan, available, tonumber(known[3]) + total, moves)
+local answer = 'held ' .. text(seconds) .. ' ' .. text(total) .. ' ' .. text(available)
 redis.call('HSET', call, 'state', 'active', 'account', account_id, 'user', user,
   'type', ARGV[5], 'number', ARGV[6], 'rate', ARGV[7],
-  'granted', text(seconds), 'held', text(total))
-take(account, lots, order, call, plan, total, moves)
+  'granted', text(seconds), 'held', text(total), 'hold:args', print, 'hold:answer', answer)
 redis.call('SADD', live, call_id)
-available = available - total
 journal_entry(journal, 'hold', account_id, available, moves, 'call', call_id,
   'seconds', text(seconds))
 claim_recharge(account, events, account_id, now)
-return store_answer(call, 'hold', print,
-  'held ' .. text(seconds) .. ' ' .. text(total) .. ' ' .. text(available))
+return answer

@@ -82,7 +82,8 @@ local function lapse(account, lots, order, journal, account_id, due, total)
   journal_entry(journal, 'expire', account_id, available, moves)
 end
 
--- Where `micros` would come from: the lots in the order of spending, after the first `skip`.
+-- Where `micros` would come from: the lots in the order of spending, after the first `skip`, each
+-- with what is taken, and what is then available and held of it.
 local function plan_take(lots, order, micros, skip)
   local plan, at = {}, skip
   while micros > 0 do
@@ -90,8 +91,9 @@ local function plan_take(lots, order, micros, skip)
     if not lot then
       error('lots hold less than the account says is available')
     end
-    local taken = math.min(micros, number_at(lots, lot .. ':available'))
-    plan[#plan + 1] = { lot, taken }
+    local now = redis.call('HMGET', lots, lot .. ':available', lot .. ':held')
+    local taken = math.min(micros, tonumber(now[1]))
+    plan[#plan + 1] = { lot, taken, tonumber(now[1]) - taken, tonumber(now[2] or '0') + taken }
     micros = micros - taken
     at = at + 1
   end
@@ -99,18 +101,18 @@ local function plan_take(lots, order, micros, skip)
 end
 
 -- Move money from available to held, and pin it to its lots in the call (rule M4).
-local function take(account, lots, order, call, plan, micros, moves)
+-- `available` and `held` are what the account has then.
+local function take(account, lots, order, call, plan, available, held, moves)
   for _, entry in ipairs(plan) do
     local lot, taken = entry[1], entry[2]
-    if redis.call('HINCRBY', lots, lot .. ':available', text(-taken)) == 0 then
+    redis.call('HSET', lots, lot .. ':available', text(entry[3]), lot .. ':held', text(entry[4]))
+    if entry[3] == 0 then
       redis.call('ZREM', order, lot)
     end
-    redis.call('HINCRBY', lots, lot .. ':held', text(taken))
     redis.call('HINCRBY', call, 'pin:' .. lot, text(taken))
     moves[#moves + 1] = lot .. ' available held ' .. text(taken)
   end
-  redis.call('HINCRBY', account, 'available', text(-micros))
-  redis.call('HINCRBY', account, 'held', text(micros))
+  redis.call('HSET', account, 'available', text(available), 'held', text(held))
 end
 
 -- The first of the slices ("SECONDS TOTAL SECONDS TOTAL ...", the longest first) whose total price
