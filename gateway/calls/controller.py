@@ -1,31 +1,21 @@
-"""Carry every call from its first hold to its settlement."""
+"""Authorize calls, and give each live one to a task that carries it."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import structlog
 
-from gateway.calls.ports import (
-    Answered,
-    CallRequest,
-    Ended,
-    Leg,
-    LegEvent,
-    Pbx,
-    PbxUnavailableError,
-)
-from gateway.calls.session import Move, Session
+from gateway.calls.carrier import Carrier, LiveCall
+from gateway.calls.ports import Answered, CallRequest, Ended, Leg, LegEvent, Pbx
+from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused, Settled
-from gateway.money import format_amount
+from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
 from gateway.rating.decision import CallType, Cards, Priced, Reason, decide
-from gateway.rating.price import Rate, slices
+from gateway.rating.price import Rate
 
 # The caller hears nothing meanwhile, and the dialplan does not wait much longer.
 AUTHORIZE_SECONDS_MAX = 2.0
-_RETRY_SECONDS = 0.2
-_SETTLE_RETRY_SECONDS = 1.0
 
 _log = structlog.get_logger()
 
@@ -36,26 +26,6 @@ class Allowed:
 
     granted_seconds: int
     number: str
-
-
-@dataclass(slots=True)
-class _Call:
-    """A live call, and what wakes its task."""
-
-    session: Session
-    credits: int = 0
-    carried: bool = False
-    retrying: bool = False
-    settled: bool = False
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def wait(self, seconds: float | None) -> None:
-        """Wait for a change, or for ``seconds`` at most."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.woken.wait()
-        except TimeoutError:
-            return
 
 
 class Controller:
@@ -75,8 +45,8 @@ class Controller:
         self._pbx = pbx
         self._cards = cards
         self._slice_seconds = slice_seconds
-        self._renew_before_ms = renew_before_seconds * 1000
-        self._calls: dict[str, _Call] = {}
+        self._carrier = Carrier(ledger, pbx, slice_seconds, renew_before_seconds * 1000)
+        self._calls: dict[str, LiveCall] = {}
         # Calls that are being decided, and their ends, should these come first.
         self._asking: dict[str, Ended | None] = {}
         self._tasks = asyncio.TaskGroup()
@@ -104,7 +74,7 @@ class Controller:
             _log.error("ledger.unavailable", call=request.call_id, error=str(error))
             answer = Reason.SERVICE_DOWN
         finally:
-            ended = self._asking.pop(request.call_id)
+            ended = self._asking.pop(request.call_id, None)
         if ended:
             self.on_leg(ended)
         if isinstance(answer, Reason):
@@ -143,16 +113,20 @@ class Controller:
             return Reason(held.reason)
         session = _first_session(request, priced, account, user, held)
         # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
-        self._calls.setdefault(session.call_id, _Call(session))
+        self._calls.setdefault(session.call_id, LiveCall(session))
         return Allowed(held.granted_seconds, priced.number)
 
-    def _change(self, call: _Call, session: Session) -> None:
+    def _change(self, call: LiveCall, session: Session) -> None:
         """Let the call's task see a change; before the first one there is nothing to do."""
         call.session = session
         call.woken.set()
         if not call.carried:
             call.carried = True
             self._tasks.create_task(self._carry(call))
+
+    async def _carry(self, call: LiveCall) -> None:
+        await self._carrier.carry(call)
+        self._calls.pop(call.session.call_id, None)
 
     def adopt(self, hold: Hold, leg: Leg | None) -> None:
         """Take over a call that this gateway did not authorize, or forgot in a restart."""
@@ -172,7 +146,7 @@ class Controller:
             # Which deadline the leg carries is not known: set it.
             session = answered.seen(self._pbx.now_ms(), 0)
         _log.info("call.adopted", call=hold.call_id, state=session.state)
-        call = self._calls[session.call_id] = _Call(session)
+        call = self._calls[session.call_id] = LiveCall(session)
         self._change(call, session)
 
     def on_leg(self, event: LegEvent) -> None:
@@ -203,99 +177,6 @@ class Controller:
         _log.error("call.lost", call=call_id, seen_ms=call.session.seen_ms)
         self._change(call, call.session.lost())
 
-    async def _carry(self, call: _Call) -> None:
-        """Do what is due for one call until it is settled."""
-        while True:
-            call.woken.clear()
-            now_ms = self._pbx.now_ms()
-            due = call.session.due(now_ms, self._renew_before_ms)
-            if due.at_ms is None or due.at_ms > now_ms:
-                await call.wait(None if due.at_ms is None else (due.at_ms - now_ms) / 1000)
-                continue
-            if await self._made(call, due.move):
-                call.retrying = False
-            else:
-                ended = due.move is Move.SETTLE
-                await call.wait(_SETTLE_RETRY_SECONDS if ended else _RETRY_SECONDS)
-            if call.settled:
-                return
-
-    async def _made(self, call: _Call, move: Move) -> bool:
-        """Make a move, or say that it must be made again."""
-        try:
-            match move:
-                case Move.MOVE_DEADLINE:
-                    await self._move_deadline(call)
-                case Move.RENEW:
-                    await self._renew(call)
-                case Move.HANG_UP:
-                    await self._hang_up(call)
-                case Move.SETTLE:
-                    await self._settle(call)
-        except (LedgerUnavailableError, PbxUnavailableError) as error:
-            if not call.retrying:
-                # Said once: with the PBX away, every live call tries five times a second.
-                _log.warning("call.retry", call=call.session.call_id, move=move, error=str(error))
-        except Exception:  # noqa: BLE001 - one call must not end the others
-            _log.exception("call.failed", call=call.session.call_id, move=move)
-        else:
-            return True
-        call.retrying = True
-        return False
-
-    async def _move_deadline(self, call: _Call) -> None:
-        paid_until_ms = call.session.paid_until_ms
-        now_ms = self._pbx.now_ms()
-        await self._pbx.set_deadline(call.session.channel, (paid_until_ms - now_ms) / 1000)
-        call.session = call.session.seen(now_ms, paid_until_ms)
-
-    async def _renew(self, call: _Call) -> None:
-        session, credits_before = call.session, call.credits
-        outcome = await self._ledger.extend(
-            session.account,
-            session.call_id,
-            session.extension + 1,
-            slices(session.rate, session.granted_seconds, self._slice_seconds),
-        )
-        if isinstance(outcome, Held):
-            call.session = call.session.extended(outcome.granted_seconds, outcome.held)
-            return
-        _log.info("call.last_slice", call=session.call_id, reason=outcome.reason)
-        call.session = call.session.refused()
-        if call.credits != credits_before:
-            # Money came while the refusal was under way.
-            call.session = call.session.credited()
-
-    async def _hang_up(self, call: _Call) -> None:
-        _log.warning("call.hang_up", call=call.session.call_id)
-        call.session = replace(call.session, hang_up_ms=self._pbx.now_ms())
-        await self._pbx.hang_up(call.session.channel)
-
-    async def _settle(self, call: _Call) -> None:
-        session, record = call.session, call.session.record
-        if record is None:
-            return
-        seconds, charge = session.charge()
-        if record.answered_ms:
-            outcome = await self._ledger.settle(
-                session.account,
-                session.call_id,
-                charge,
-                seconds=seconds,
-                answered_ms=record.answered_ms,
-                ended_ms=record.ended_ms,
-                cause=record.cause,
-            )
-        else:
-            outcome = await self._ledger.void(session.account, session.call_id, cause=record.cause)
-        call.settled = True
-        self._calls.pop(session.call_id, None)
-        _log_end(session, seconds, outcome)
-        try:
-            await self._pbx.forget(session.call_id)
-        except PbxUnavailableError:
-            _log.info("record.kept", call=session.call_id)
-
 
 def _first_session(
     request: CallRequest, priced: Priced, account: str, user: str, held: Held
@@ -309,34 +190,4 @@ def _first_session(
         rate=priced.rate,
         granted_seconds=held.granted_seconds,
         held=held.held,
-    )
-
-
-def _log_end(session: Session, seconds: int, outcome: Settled | Refused) -> None:
-    """Write the one line that tells a call."""
-    record = session.record
-    if isinstance(outcome, Settled):
-        result = {
-            "charge": format_amount(outcome.charged),
-            "available": format_amount(outcome.available),
-        }
-    else:
-        # Another instance was first, or the call was closed otherwise: nothing was charged here.
-        result = {"not_settled": outcome.reason}
-    _log.info(
-        "call.ended",
-        call=session.call_id,
-        type=session.call_type,
-        account=session.account,
-        user=session.user,
-        number=session.number,
-        destination=session.rate.destination,
-        rate=f"{session.rate.card}:{session.rate.row}",
-        answered_ms=record.answered_ms if record else 0,
-        ended_ms=record.ended_ms if record else 0,
-        cause=record.cause if record else 0,
-        seconds=seconds,
-        held=format_amount(session.held),
-        currency=session.rate.currency,
-        **result,
     )
