@@ -61,6 +61,10 @@ class Controller:
         """Tell whether a call is being decided, so that its hold may not be there yet."""
         return call_id in self._asking
 
+    def is_carried(self, call_id: str) -> bool:
+        """Tell whether a call is known here."""
+        return call_id in self._calls
+
     def sessions(self) -> dict[str, Session]:
         """Give the live calls by id."""
         return {call_id: call.session for call_id, call in self._calls.items()}

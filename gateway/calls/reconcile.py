@@ -81,7 +81,7 @@ class Reconciler:
                 await self._forget(call_id, record)
 
     def _adopt(self, hold: Hold, leg: Leg | None) -> None:
-        if hold.call_id not in self._controller.sessions():
+        if not self._controller.is_carried(hold.call_id):
             self._controller.adopt(hold, leg)
 
     def _follow(self, hold: Hold, leg: Leg) -> None:
