@@ -40,14 +40,22 @@ accounts = typer.Typer(help="Open accounts, add money, see balances.", no_args_i
 cli.add_typer(accounts, name="accounts")
 _out = Console(highlight=False, soft_wrap=True)
 
+# What a person can mend; anything else is a fault of the program, and shows where.
+_SAID = (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError)
+
 
 def main() -> None:
     """Run the command line; what is wrong with its input is said in a line each."""
     try:
         cli()
-    except* (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError) as group:
-        # Also what ended a part of the gateway, such as a port that is taken.
-        _fail("\n".join(str(error) for error in _leaves(group)))
+    except _SAID as error:
+        _fail(str(error))
+    except BaseExceptionGroup as group:
+        # What ended a part of the gateway, such as a port that is taken.
+        said, broken = group.split(_SAID)
+        if broken or said is None:
+            raise
+        _fail("\n".join(str(error) for error in _leaves(said)))
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
