@@ -86,24 +86,27 @@ class Ami:
         now = asyncio.get_running_loop().time()
         if self._booted.is_set():
             self._booted.clear()
-            # What is told next needs the PBX's clock.
-            await self._ping()
-            self.connected = True
-            on_booted()
+            # What is told next needs the PBX's clock, and only as it is now.
+            if await self._ping():
+                while len(self._offsets_ms) > 1:
+                    self._offsets_ms.popleft()
+                self.connected = True
+                on_booted()
         elif self.connected and not self._lists_under_way:
             await self._ping()
         elif self._opened_at is not None and now > self._opened_at + LOGIN_SECONDS_MAX:
             self._break("no answer to Login")
 
-    async def _ping(self) -> None:
+    async def _ping(self) -> bool:
         try:
             [reply] = await self._send({"Action": "Ping"})
         except PbxUnavailableError as error:
             self._break(str(error))
-            return
+            return False
         with suppress(ValueError):  # an answer without a time says nothing of the clock
             pbx_ms = round(float(reply.timestamp) * 1000)
             self._offsets_ms.append(pbx_ms - _local_ms())
+        return True
 
     def _break(self, reason: str) -> None:
         _log.warning("ami.silent", reason=reason)

@@ -13,7 +13,6 @@
 local REFUSED_LIFE_SECONDS = 3600 -- longer than any retry of a call that is refused
 local CLOSED_LIFE_SECONDS = 86400 -- longer than any retry of a settlement
 local AMOUNT_MAX = 2 ^ 52
-local NEVER_MS = 2 ^ 52 -- expiry of a lot that does not expire
 
 local function text(number)
   -- Adding 0 turns the -0 of a call that costs nothing into 0, which Redis takes.
