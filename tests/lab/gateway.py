@@ -118,7 +118,10 @@ class Gateway:
             lines.append(f"[{name}]")
             # Strings, numbers and booleans are written alike in JSON and TOML.
             lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
-        self._config.write_text("\n".join([*lines, ""]))
+        # Put in place whole: other commands may be reading it, and an empty one is valid too.
+        aside = self._folder / f"{os.urandom(8).hex()}.toml"
+        aside.write_text("\n".join([*lines, ""]))
+        aside.rename(self._config)
 
     async def _is_ready(self, path: str) -> bool:
         if not self.is_running:
