@@ -17,9 +17,11 @@ from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
-from gateway.ledger.connection import connect
+from gateway.ledger.connection import Server, connect
 from gateway.ledger.events import Events
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.statements import Statements
+from gateway.ledger.store import Store
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.decision import Cards
@@ -45,15 +47,15 @@ def _card(file: Path) -> RateCard:
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    """Give the ledger alone, beside a gateway that runs or without one."""
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Give the store alone, beside a gateway that runs or without one."""
     folder = settings.data_dir / "store"
     async with AsyncExitStack() as stack:
         if not settings.store.url and not embedded.is_running(folder):
             await stack.enter_async_context(embedded.running(folder))
         redis = connect(settings.store.url or embedded.url(folder))
         stack.push_async_callback(redis.aclose)
-        yield Ledger(redis, settings.store.shards)
+        yield Store(Server(redis), settings.store.shards)
 
 
 async def serve(settings: Settings) -> None:
@@ -74,10 +76,10 @@ async def serve(settings: Settings) -> None:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
         redis = connect(settings.store.url or embedded.url(settings.data_dir / "store"))
         stack.push_async_callback(redis.aclose)
-        ledger = Ledger(redis, settings.store.shards)
+        store = Store(Server(redis), settings.store.shards)
         events = Events(redis, settings.store.shards)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        parts = _parts(settings, cards, ledger, events, session)
+        parts = _parts(settings, cards, store, events, session)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part) for part in parts]
             await stop.wait()
@@ -90,28 +92,30 @@ async def serve(settings: Settings) -> None:
 def _parts(
     settings: Settings,
     cards: Cards,
-    ledger: Ledger,
+    store: Store,
     events: Events,
     session: aiohttp.ClientSession,
 ) -> list[Coroutine[None, None, None]]:
     """Join the parts of a gateway; each runs until it is cancelled."""
+    ledger, statements = Ledger(store), Statements(store)
     ami = Ami(
         settings.ami.host, settings.ami.port, settings.ami.username, config.ami_secret(settings)
     )
     controller = Controller(
         ledger,
+        statements,
         ami,
         cards,
         slice_seconds=settings.calls.slice_seconds,
         renew_before_seconds=settings.calls.renew_before_seconds,
     )
-    reconciler = Reconciler(ledger, ami, controller)
+    reconciler = Reconciler(statements, ami, controller)
     retry_seconds = settings.payments.retry_seconds
     webhook_secret = config.webhook_secret(settings)
     inbox = Inbox(ledger, webhook_secret, retry_seconds=retry_seconds)
     tables = [
-        health.routes(ledger, lambda: ami.connected),
-        accounts.routes(ledger),
+        health.routes(statements, lambda: ami.connected),
+        accounts.routes(statements),
         calls.routes(controller.sessions),
         payments.routes(inbox),
     ]
@@ -125,7 +129,9 @@ def _parts(
     ]
     if settings.payments.url:
         provider = WebhookProvider(settings.payments.url, webhook_secret, session)
-        parts.append(Recharger(ledger, events, provider, retry_seconds=retry_seconds).run())
+        parts.append(
+            Recharger(ledger, statements, events, provider, retry_seconds=retry_seconds).run()
+        )
     return parts
 
 

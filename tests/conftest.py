@@ -9,8 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.ledger import embedded
-from gateway.ledger.connection import connect
+from gateway.ledger import store as ledger_store
+from gateway.ledger.connection import Server, connect
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.statements import Statements
 from tests.lab.ports import Ports
 
 SHARDS = 4
@@ -21,7 +23,9 @@ class Store:
     """A real Valkey, kept running by the gateway's own supervisor."""
 
     redis: Redis
+    store: ledger_store.Store
     ledger: Ledger
+    statements: Statements
 
     async def pid(self) -> int:
         return int((await self.redis.info("server"))["process_id"])
@@ -45,7 +49,8 @@ class Store:
 async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
     folder: Path = tmp_path_factory.mktemp("store")
     async with embedded.running(folder), connect(embedded.url(folder)) as redis:
-        yield Store(redis, Ledger(redis, SHARDS))
+        shards = ledger_store.Store(Server(redis), SHARDS)
+        yield Store(redis, shards, Ledger(shards), Statements(shards))
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import LedgerUnavailableError, Lot, Statement
+from gateway.ledger.outcomes import NEVER_MS, LedgerUnavailableError, Lot, Statement
+from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 
 
-def routes(ledger: Ledger) -> web.RouteTableDef:
+def routes(statements: Statements) -> web.RouteTableDef:
     """Serve the accounts of a ledger."""
     table = web.RouteTableDef()
 
@@ -17,7 +17,7 @@ def routes(ledger: Ledger) -> web.RouteTableDef:
     async def account(request: web.Request) -> web.Response:
         name = request.match_info["account"]
         try:
-            statement = await ledger.statement(name)
+            statement = await statements.statement(name)
         except LedgerUnavailableError:
             return web.json_response({"error": "the store is out of reach"}, status=503)
         if statement is None:
@@ -39,6 +39,10 @@ def account_body(statement: Statement) -> dict[str, object]:
         "spent": format_amount(statement.spent),
         "expired": format_amount(statement.expired),
         "reversed": format_amount(statement.reversed),
+        "overdraft": format_amount(statement.overdraft),
+        "low_below": format_amount(statement.low_below),
+        "recharge_below": format_amount(statement.recharge_below),
+        "recharge_amount": format_amount(statement.recharge_amount),
         "recharging": statement.recharge_key or None,
         "lots": [_lot_body(lot) for lot in statement.lots],
     }
@@ -48,12 +52,13 @@ def _lot_body(lot: Lot) -> dict[str, object]:
     return {
         "id": lot.lot,
         "purchased_at": _time(lot.purchased_ms),
-        "expires_at": _time(lot.expires_ms),
+        "expires_at": None if lot.expires_ms == NEVER_MS else _time(lot.expires_ms),
         "granted": format_amount(lot.granted),
         "available": format_amount(lot.available),
         "held": format_amount(lot.held),
         "spent": format_amount(lot.spent),
         "expired": format_amount(lot.expired),
+        "reversed": format_amount(lot.reversed),
     }
 
 

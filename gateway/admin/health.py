@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import LedgerUnavailableError
+from gateway.ledger.statements import Statements
 
 
-def routes(ledger: Ledger, pbx_connected: Callable[[], bool]) -> web.RouteTableDef:
+def routes(statements: Statements, pbx_connected: Callable[[], bool]) -> web.RouteTableDef:
     """``/healthz`` is about this process, ``/readyz`` about what it needs to serve calls."""
     table = web.RouteTableDef()
 
@@ -19,7 +19,7 @@ def routes(ledger: Ledger, pbx_connected: Callable[[], bool]) -> web.RouteTableD
     @table.get("/readyz")
     async def readyz(_request: web.Request) -> web.Response:
         try:
-            await ledger.ping()
+            await statements.ping()
         except LedgerUnavailableError:
             store = "unreachable"
         else:

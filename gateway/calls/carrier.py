@@ -144,6 +144,7 @@ def _log_end(session: Session, seconds: int, outcome: Settled | Refused) -> None
     if isinstance(outcome, Settled):
         result = {
             "charge": format_amount(outcome.charged),
+            "returned": format_amount(outcome.returned),
             "available": format_amount(outcome.available),
         }
     else:

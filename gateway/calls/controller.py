@@ -11,6 +11,7 @@ from gateway.calls.ports import Answered, CallRequest, Ended, Leg, LegEvent, Pbx
 from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
+from gateway.ledger.statements import Statements
 from gateway.rating.decision import CallType, Cards, Priced, Reason, decide
 from gateway.rating.price import Rate
 
@@ -34,6 +35,7 @@ class Controller:
     def __init__(
         self,
         ledger: Ledger,
+        statements: Statements,
         pbx: Pbx,
         cards: Cards,
         *,
@@ -42,6 +44,7 @@ class Controller:
     ) -> None:
         """Join the parts; nothing runs yet."""
         self._ledger = ledger
+        self._statements = statements
         self._pbx = pbx
         self._cards = cards
         self._slice_seconds = slice_seconds
@@ -99,9 +102,11 @@ class Controller:
             return priced
         account, user = request.account, request.user
         if request.call_type == CallType.CONF_IN:
-            account, user = await self._ledger.owner_of(priced.number) or "", ""
+            account, user = await self._statements.owner_of(priced.number) or "", ""
         elif not user:
             return Reason.UNKNOWN_USER
+        if not account:
+            return Reason.UNKNOWN_ACCOUNT
         held = await self._ledger.hold(
             account,
             request.call_id,

@@ -6,8 +6,8 @@ import structlog
 
 from gateway.calls.controller import Controller
 from gateway.calls.ports import Answered, Ended, Leg, Pbx, PbxUnavailableError, Record
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Hold, LedgerUnavailableError
+from gateway.ledger.statements import Statements
 
 EMERGENCY = "emergency_out"
 _EVERY_SECONDS = 30
@@ -19,9 +19,9 @@ _log = structlog.get_logger()
 class Reconciler:
     """Looks now and then, and when told to: after a start, and when the PBX is back."""
 
-    def __init__(self, ledger: Ledger, pbx: Pbx, controller: Controller) -> None:
+    def __init__(self, statements: Statements, pbx: Pbx, controller: Controller) -> None:
         """Join the parts; nothing runs yet."""
-        self._ledger = ledger
+        self._statements = statements
         self._pbx = pbx
         self._controller = controller
         self._wanted = asyncio.Event()
@@ -59,7 +59,7 @@ class Reconciler:
         # Records before holds: a record whose hold is not there was settled already.
         # Holds before legs before records: a hold that has neither leg nor record has lost its leg.
         before = await self._pbx.records()
-        holds = {hold.call_id: hold for hold in await self._ledger.live_holds()}
+        holds = {hold.call_id: hold for hold in await self._statements.live_holds()}
         legs = _by_call(await self._pbx.legs())
         records = await self._pbx.records()
         missing = set()

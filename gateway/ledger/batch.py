@@ -1,6 +1,8 @@
 """Send operations that come at the same time together: one write, one reply, one sync to disk."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as StoreConnectionError
@@ -11,7 +13,7 @@ from gateway.ledger.scripts import Script
 # One that the store works on, and one that is written or read here.
 UNDER_WAY_MAX = 2
 
-Command = tuple[Script, list[str], list[str | int]]
+Command = tuple[Script, Sequence[str], Sequence[str | int]]
 
 
 class _Batch:
@@ -19,7 +21,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
-        self.answers: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+        self.answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
 
 class Batches:
@@ -31,7 +33,7 @@ class Batches:
         self._turns = asyncio.Semaphore(UNDER_WAY_MAX)
         self._filling: _Batch | None = None
 
-    async def run(self, command: Command) -> str:
+    async def run(self, command: Command) -> Any:  # noqa: ANN401 - as wide as the client's own type
         """Run one operation and give its answer. Raises RedisError and OSError.
 
         The first of a batch sends it for all.
@@ -50,9 +52,9 @@ class Batches:
             answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
         if isinstance(answer, BaseException):
             raise answer
-        return str(answer)
+        return answer
 
-    async def _lead(self, command: Command) -> list[object]:
+    async def _lead(self, command: Command) -> list[Any]:
         batch = self._filling = _Batch()
         batch.commands.append(command)
         try:
@@ -70,7 +72,7 @@ class Batches:
         batch.answers.set_result(answers)
         return answers
 
-    async def _send(self, commands: list[Command]) -> list[object]:
+    async def _send(self, commands: list[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for script, keys, arguments in commands:
                 pipe.evalsha(script.digest, len(keys), *keys, *arguments)

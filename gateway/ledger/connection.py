@@ -37,3 +37,16 @@ def connect(url: str) -> Redis:
     kind = pool.connection_class
     pool.connection_class = type(kind.__name__, (_Packed, kind), {})
     return Redis.from_pool(pool)
+
+
+class Server:
+    """The one server of all shards."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Use a client made by `connect`."""
+        self._redis = redis
+
+    def at(self, key: str) -> Redis:
+        """Give the client of the server that has a key."""
+        del key
+        return self._redis

@@ -2,10 +2,14 @@
 
 All keys of an account, and the journal of its shard, share one hash tag, so that an operation
 stays in one slot of a cluster.
+An id that is not as `names` has it raises ValueError: others would take keys and answers apart.
 """
 
+import re
 from dataclasses import dataclass
 from zlib import crc32
+
+from gateway import names
 
 # Account that owns a dial-in number: looked up before the account, and so its shard, is known.
 NUMBERS = "coinbox:numbers"
@@ -18,8 +22,13 @@ class Shard:
     tag: str
 
     @property
+    def accounts(self) -> str:
+        """Set of the ids of the accounts."""
+        return f"{self.tag}:accounts"
+
+    @property
     def journal(self) -> str:
-        """Stream of every change of money in the shard."""
+        """Stream of every change of money."""
         return f"{self.tag}:journal"
 
     @property
@@ -29,12 +38,12 @@ class Shard:
 
     @property
     def live(self) -> str:
-        """Set of the ids of calls that hold money."""
+        """Set of the calls that hold something, each as ACCOUNT/CALL."""
         return f"{self.tag}:live"
 
-    def call(self, call_id: str) -> str:
-        """Hash of a call's hold and of the answers it got."""
-        return f"{self.tag}:call:{call_id}"
+    def live_call(self, name: str) -> str:
+        """Hash of a call by its name in `live`."""
+        return f"{self.tag}:call:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +51,48 @@ class Account:
     """The keys of one account."""
 
     shard: Shard
-    account: str
-    lots: str
-    order: str
-    users: str
-    payments: str
+    account_id: str
+
+    def _key(self, kind: str) -> str:
+        return f"{self.shard.tag}:{kind}:{self.account_id}"
+
+    @property
+    def account(self) -> str:
+        """Hash of the sums, the settings, and what is under way."""
+        return self._key("account")
+
+    @property
+    def lots(self) -> str:
+        """Hash of the lots."""
+        return self._key("lots")
+
+    @property
+    def users(self) -> str:
+        """Set of those who may spend."""
+        return self._key("users")
+
+    @property
+    def payments(self) -> str:
+        """Hash of the answers to grants and reversals, kept for ever."""
+        return self._key("payments")
+
+    @property
+    def books(self) -> list[str]:
+        """The first KEYS of every operation."""
+        order = self._key("order")
+        return [self.account, self.lots, order, self.shard.journal, self.shard.events]
+
+    def call(self, call_id: str) -> str:
+        """Hash of a call's hold and of the answers it got."""
+        return self.shard.live_call(f"{self.account_id}/{named(names.CALL_ID, call_id)}")
+
+    def pool(self, name: str) -> str:
+        """Hash of the seconds held and used of a pool."""
+        return self._key("pool") + f"/{named(names.REFERENCE, name)}"
+
+    def operation(self, kind: str, operation_id: str) -> str:
+        """Hash of the answer to an operation, kept for as long as it may be asked again."""
+        return self._key("op") + f"/{kind}/{named(names.REFERENCE, operation_id)}"
 
 
 def shards(count: int) -> tuple[Shard, ...]:
@@ -57,10 +103,12 @@ def shards(count: int) -> tuple[Shard, ...]:
 def account_keys(all_shards: tuple[Shard, ...], account_id: str) -> Account:
     """Give the keys of an account, in the shard that its id selects."""
     shard = all_shards[crc32(account_id.encode()) % len(all_shards)]
-    return Account(
-        shard,
-        *(
-            f"{shard.tag}:{kind}:{account_id}"
-            for kind in ("account", "lots", "order", "users", "payments")
-        ),
-    )
+    return Account(shard, named(names.ACCOUNT, account_id))
+
+
+def named(pattern: re.Pattern[str], word: str) -> str:
+    """Give a word that is a name by this pattern."""
+    if not pattern.fullmatch(word):
+        message = f"{word!r} does not match {pattern.pattern}"
+        raise ValueError(message)
+    return word

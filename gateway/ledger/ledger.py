@@ -1,32 +1,25 @@
 """The operations on money, each with an id made by the caller, each safe to repeat."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
-from gateway.ledger import cancellation, keys, scripts
-from gateway.ledger.batch import Batches
+from gateway import names
+from gateway.ledger import keys, scripts
 from gateway.ledger.connection import REPLY_SECONDS_MAX
 from gateway.ledger.outcomes import (
+    Expired,
     Granted,
     Held,
-    Hold,
-    LedgerUnavailableError,
-    Lot,
+    Pool,
     Refused,
+    Reversed,
     Settled,
-    Statement,
 )
-
-_PAUSE_SECONDS = 0.05
-_LOT_FIELDS = ("purchased", "expires", "granted", "available", "held", "spent", "expired")
+from gateway.ledger.store import Store, reached
 
 
 class Slice(Protocol):
-    """A length that a call may be granted in all, and its whole price in micro-units."""
+    """A length that money may pay of a call in all, and its whole price in micro-units."""
 
     @property
     def seconds(self) -> int:
@@ -38,89 +31,135 @@ class Slice(Protocol):
 
 
 class Ledger:
-    """A store of accounts. Every method may raise LedgerUnavailableError."""
+    """The accounts of a store.
 
-    def __init__(self, redis: Redis, shard_count: int) -> None:
-        """Use a client made by `connect`."""
-        self._redis = redis
-        self._batches = Batches(redis)
-        self._shards = keys.shards(shard_count)
+    What is not allowed is answered by Refused. Every method may raise LedgerUnavailableError: then
+    the outcome is unknown, and the same operation may be asked again until it is known. An id that
+    is not as `names` has it is a ValueError.
+    """
 
-    def _keys(self, account: str) -> keys.Account:
-        return keys.account_keys(self._shards, account)
+    def __init__(self, store: Store) -> None:
+        """Keep the accounts in this store."""
+        self._store = store
 
-    async def ping(self) -> None:
-        """Return if the store answers."""
-        try:
-            await self._redis.ping()
-        except (RedisError, OSError) as error:
-            raise LedgerUnavailableError(str(error)) from error
+    async def open_account(self, account: str, currency: str) -> Refused | None:
+        """Open an account, whose currency never changes; one that is open stays as it is."""
+        at = self._account(account)
+        return _done(
+            await self._run(
+                at, scripts.OPEN_ACCOUNT, [*at.books, at.shard.accounts], [account, currency]
+            )
+        )
 
-    async def open_account(
+    async def configure(
         self,
         account: str,
-        currency: str | None,
-        users: Sequence[str],
-        numbers: Sequence[str],
+        operation_id: str,
         *,
-        recharge_below: int | None,
-        recharge_amount: int | None,
+        users: Sequence[str] = (),
+        numbers: Sequence[str] = (),
+        recharge_below: int | None = None,
+        recharge_amount: int | None = None,
+        low_below: int | None = None,
+        overdraft: int | None = None,
     ) -> Refused | None:
-        """Open an account, or add to one that is open and change its settings.
+        """Change settings of an account, and add users and numbers to those it has.
 
-        ``numbers`` are the toll-free numbers that the account owns and pays for.
-        What is None stays as it is; a new account must have a currency, which never changes.
-        Refused for the currency, or a number that another account owns.
+        ``numbers`` are the toll-free numbers that the account owns and pays for. Amounts are in
+        micro-units; what is None stays as it is.
         """
-        settings = ["" if value is None else value for value in (recharge_below, recharge_amount)]
-        at = self._keys(account)
-        answer = await self._run(
-            scripts.OPEN_ACCOUNT,
-            [at.account, at.users, at.shard.journal, at.shard.events],
-            [account, currency or "", *settings, *users],
+        at = self._account(account)
+        settings = [
+            "" if value is None else value
+            for value in (recharge_below, recharge_amount, low_below, overdraft)
+        ]
+        refused = _done(
+            await self._run(
+                at,
+                scripts.CONFIGURE,
+                [
+                    *at.books,
+                    at.users,
+                    at.operation("configure", operation_id),
+                ],
+                [account, operation_id, *settings, *users],
+            )
         )
-        if answer[0] == "refused":
-            return Refused(answer[1])
+        if refused:
+            return refused
         for number in numbers:
             if not await self._own_number(number, account):
                 return Refused(f"number_taken {number}")
         return None
 
     async def _own_number(self, number: str, account: str) -> bool:
-        try:
-            await self._redis.hsetnx(keys.NUMBERS, number, account)
-            return bool(await self._redis.hget(keys.NUMBERS, number) == account)
-        except (RedisError, OSError) as error:
-            raise LedgerUnavailableError(str(error)) from error
-
-    async def owner_of(self, number: str) -> str | None:
-        """Give the account that owns a dial-in number (E.164)."""
-        try:
-            owner = await self._redis.hget(keys.NUMBERS, number)
-        except (RedisError, OSError) as error:
-            raise LedgerUnavailableError(str(error)) from error
-        return None if owner is None else str(owner)
+        async with reached():
+            client = self._store.at(keys.NUMBERS)
+            await client.hsetnx(keys.NUMBERS, number, account)
+            return bool(await client.hget(keys.NUMBERS, number) == account)
 
     async def grant(
-        self, account: str, reference: str, micros: int, currency: str
+        self,
+        account: str,
+        reference: str,
+        micros: int,
+        currency: str,
+        *,
+        kind: Literal["paid", "bonus"] = "paid",
+        expires_ms: int | None = None,
     ) -> Granted | Refused:
-        """Add a paid lot, once for each payment ``reference``, for ever."""
-        at = self._keys(account)
+        """Add a lot, once for each ``reference`` of a payment, for ever.
+
+        It expires in 12 months, or at ``expires_ms``; NEVER_MS is never.
+        """
+        at = self._account(account)
         answer = await self._run(
+            at,
             scripts.GRANT,
+            [*at.books, at.payments],
             [
-                at.account,
-                at.lots,
-                at.order,
-                at.payments,
-                at.shard.journal,
-                at.shard.events,
+                account,
+                keys.named(names.REFERENCE, reference),
+                micros,
+                currency,
+                kind,
+                "" if expires_ms is None else expires_ms,
             ],
-            [account, reference, micros, currency],
         )
-        if answer[0] == "granted":
-            return Granted(answer[1], int(answer[2]))
-        return Refused(answer[1])
+        if answer[0] == "refused":
+            return _refused(answer)
+        return Granted(answer[1], int(answer[2]))
+
+    async def reverse(
+        self,
+        account: str,
+        reference: str,
+        payment: str,
+        micros: int,
+        reason: str,
+        *,
+        at_most: bool = False,
+    ) -> Reversed | Refused:
+        """Take back what is left of a payment's lot, once for each ``reference``, for ever.
+
+        With ``at_most``, less than ``micros`` if less is left.
+        """
+        at = self._account(account)
+        answer = await self._run(
+            at,
+            scripts.REVERSE,
+            [*at.books, at.payments, at.operation("reverse", reference)],
+            [account, reference, payment, micros, reason, int(at_most)],
+        )
+        if answer[0] == "refused":
+            return _refused(answer)
+        return Reversed(answer[1], int(answer[2]), int(answer[3]))
+
+    async def expire(self, account: str) -> Expired | Refused:
+        """Let an account's lots lapse whose time has come, and warn of those that will."""
+        at = self._account(account)
+        answer = await self._run(at, scripts.EXPIRE, at.books, [account])
+        return _refused(answer) if answer[0] == "refused" else Expired(*map(int, answer[1:]))
 
     async def hold(
         self,
@@ -134,46 +173,56 @@ class Ledger:
         rate: str,
         currency: str,
         seconds_max: float,
+        pool: Pool | None = None,
     ) -> Held | Refused:
-        """Hold the longest of ``slices`` that the account can pay: the call may then ring.
+        """Hold a slice of ``pool``, else the longest of ``slices`` that the account can pay.
 
-        ``user`` may be empty where nobody dials; ``rate`` is kept with the hold as it is.
-        Asks again for ``seconds_max`` while the outcome is unknown.
+        The call may then ring. ``user`` may be empty where nobody dials; ``rate`` is kept with the
+        hold as it is. Asks again for ``seconds_max`` while the outcome is unknown.
         """
-        at = self._keys(account)
+        at = self._account(account)
+        at_pool, asked = _pool(at, pool)
+        ends_ms = pool.ends_ms if pool else 0
         answer = await self._run(
+            at,
             scripts.HOLD,
+            [*at.books, at.call(call_id), at.shard.live, at.users, *at_pool],
             [
-                at.account,
-                at.lots,
-                at.order,
-                at.users,
-                at.shard.call(call_id),
-                at.shard.live,
-                at.shard.journal,
-                at.shard.events,
+                account,
+                call_id,
+                user,
+                currency,
+                call_type,
+                number,
+                rate,
+                _words(slices),
+                *asked,
+                ends_ms,
             ],
-            [account, call_id, user, currency, call_type, number, rate, _words(slices)],
             seconds_max=seconds_max,
         )
         return _held(answer)
 
     async def extend(
-        self, account: str, call_id: str, extension: int, slices: Sequence[Slice]
+        self,
+        account: str,
+        call_id: str,
+        extension: int,
+        slices: Sequence[Slice],
+        *,
+        pool: Pool | None = None,
     ) -> Held | Refused:
-        """Hold the longest of ``slices`` (lengths and prices of the whole call) for a live call."""
-        at = self._keys(account)
+        """Hold the next slice of a live call, as `hold`; ``pool`` is the one of its hold.
+
+        ``slices`` are lengths and prices of all that money pays of the call.
+        """
+        at = self._account(account)
+        at_pool, asked = _pool(at, pool)
         answer = await self._run(
+            at,
             scripts.EXTEND,
-            [
-                at.account,
-                at.lots,
-                at.order,
-                at.shard.call(call_id),
-                at.shard.journal,
-                at.shard.events,
-            ],
-            [account, call_id, extension, _words(slices)],
+            [*at.books, at.call(call_id), *at_pool],
+            [account, call_id, extension, _words(slices), *asked],
         )
         return _held(answer)
 
@@ -187,145 +236,102 @@ class Ledger:
         answered_ms: int,
         ended_ms: int,
         cause: int,
+        pool: str = "",
+        pool_seconds: int = 0,
     ) -> Settled | Refused:
-        """Charge an ended call, once, and give back the rest of its hold."""
+        """Charge an ended call, once, and give back the rest of its hold.
+
+        ``pool_seconds`` of the ``seconds`` are taken from its pool, the others are in ``charge``.
+        """
         return await self._close(
-            scripts.SETTLE, account, call_id, [charge, seconds, answered_ms, ended_ms, cause]
+            scripts.SETTLE,
+            account,
+            call_id,
+            pool,
+            [charge, seconds, answered_ms, ended_ms, cause, pool, pool_seconds],
         )
 
-    async def void(self, account: str, call_id: str, *, cause: int) -> Settled | Refused:
+    async def void(
+        self, account: str, call_id: str, *, cause: int, pool: str = ""
+    ) -> Settled | Refused:
         """Give back the whole hold of a call that was never answered."""
-        return await self._close(scripts.VOID, account, call_id, [cause])
+        return await self._close(scripts.VOID, account, call_id, pool, [cause, pool])
 
     async def _close(
-        self, script: scripts.Script, account: str, call_id: str, arguments: list[str | int]
+        self,
+        script: scripts.Script,
+        account: str,
+        call_id: str,
+        pool: str,
+        arguments: list[str | int],
     ) -> Settled | Refused:
-        at = self._keys(account)
+        at = self._account(account)
         answer = await self._run(
+            at,
             script,
             [
-                at.account,
-                at.lots,
-                at.order,
-                at.shard.call(call_id),
+                *at.books,
+                at.call(call_id),
                 at.shard.live,
-                at.shard.journal,
-                at.shard.events,
+                *([at.pool(pool)] if pool else []),
             ],
             [account, call_id, *arguments],
         )
-        if answer[0] == "refused":
-            return Refused(answer[1])
-        charged, returned, available = (int(word) for word in answer[1:])
-        return Settled(charged, returned, available)
+        return _refused(answer) if answer[0] == "refused" else Settled(*map(int, answer[1:]))
 
     async def fail_recharge(
         self, account: str, key: str, reason: str, *, pause_seconds: int
     ) -> Refused | None:
         """Give up a declined recharge; the next may be claimed after the pause."""
-        at = self._keys(account)
-        answer = await self._run(
-            scripts.FAIL_RECHARGE,
-            [at.account, at.shard.journal],
-            [account, key, reason, pause_seconds],
-        )
-        return Refused(answer[1]) if answer[0] == "refused" else None
-
-    async def statement(self, account: str) -> Statement | None:
-        """Read an account and its lots at one moment; nothing if there is no such account."""
-        at = self._keys(account)
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.time()
-                pipe.hgetall(at.account)
-                pipe.hgetall(at.lots)
-                (seconds, micros), totals, cells = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise LedgerUnavailableError(str(error)) from error
-        cancellation.heed()
-        if not totals:
-            return None
-        now_ms = seconds * 1000 + micros // 1000
-        names = sorted({name.rpartition(":")[0] for name in cells})
-        lots = tuple(_lot(name, cells, now_ms) for name in names)
-        lapsed = sum(lot.expired for lot in lots) - int(totals["expired"])
-        return Statement(
-            account=account,
-            currency=totals["currency"],
-            granted=int(totals["granted"]),
-            available=int(totals["available"]) - lapsed,
-            held=int(totals["held"]),
-            spent=int(totals["spent"]),
-            expired=int(totals["expired"]) + lapsed,
-            reversed=int(totals["reversed"]),
-            recharge_key=totals.get("recharge_key", ""),
-            lots=tuple(sorted(lots, key=lambda lot: (lot.expires_ms, lot.lot))),
+        at = self._account(account)
+        return _done(
+            await self._run(
+                at, scripts.FAIL_RECHARGE, at.books, [account, key, reason, pause_seconds]
+            )
         )
 
-    async def live_holds(self) -> list[Hold]:
-        """List the holds of all live calls."""
-        try:
-            holds = [hold async for hold in self._live_holds()]
-        except (RedisError, OSError) as error:
-            raise LedgerUnavailableError(str(error)) from error
-        cancellation.heed()
-        return holds
-
-    async def _live_holds(self) -> AsyncIterator[Hold]:
-        for shard in self._shards:
-            for call_id in sorted(map(str, await self._redis.smembers(shard.live))):
-                cells: dict[str, str] = await self._redis.hgetall(shard.call(call_id))  # type: ignore[assignment]
-                if cells.get("state") == "active":
-                    yield Hold(
-                        call_id=call_id,
-                        account=cells["account"],
-                        user=cells["user"],
-                        call_type=cells["type"],
-                        number=cells["number"],
-                        rate=cells["rate"],
-                        granted_seconds=int(cells["granted"]),
-                        held=int(cells["held"]),
-                        extension=int(cells.get("extension", "0")),
-                    )
+    def _account(self, account: str) -> keys.Account:
+        return self._store.account(account)
 
     async def _run(
         self,
+        at: keys.Account,
         script: scripts.Script,
         key_names: list[str],
         arguments: list[str | int],
         *,
         seconds_max: float = REPLY_SECONDS_MAX,
     ) -> list[str]:
-        """Run an operation, again and again while its outcome is unknown, up to a deadline."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds_max
-        while True:
-            try:
-                answer = await self._batches.run((script, key_names, arguments))
-            except (RedisError, OSError) as error:
-                # A full, read-only or loading store answers with an error; it may recover.
-                if loop.time() + _PAUSE_SECONDS >= deadline:
-                    raise LedgerUnavailableError(str(error)) from error
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                cancellation.heed()
-                return answer.split(" ")
+        """Run an operation, and give its answer in words."""
+        answer = await self._store.run(
+            at.shard, script, key_names, arguments, seconds_max=seconds_max
+        )
+        return str(answer).split(" ")
 
 
 def _words(slices: Sequence[Slice]) -> str:
     return " ".join(f"{one.seconds} {one.micros}" for one in slices)
 
 
+def _pool(at: keys.Account, pool: Pool | None) -> tuple[list[str], list[str | int]]:
+    """Give the key of a pool, if there is one, and what is asked of it."""
+    if pool is None:
+        return [], ["", 0, 0]
+    return [at.pool(pool.name)], [
+        pool.name,
+        pool.size_seconds,
+        pool.slice_seconds,
+    ]
+
+
+def _done(answer: list[str]) -> Refused | None:
+    return _refused(answer) if answer[0] == "refused" else None
+
+
+def _refused(answer: list[str]) -> Refused:
+    reason, available = answer[1:]
+    return Refused(reason, int(available))
+
+
 def _held(answer: list[str]) -> Held | Refused:
-    if answer[0] == "refused":
-        return Refused(answer[1], int(answer[2]))
-    seconds, held, available = (int(word) for word in answer[1:])
-    return Held(seconds, held, available)
-
-
-def _lot(name: str, cells: dict[str, str], now_ms: int) -> Lot:
-    numbers = (int(cells.get(f"{name}:{field}", "0")) for field in _LOT_FIELDS)
-    purchased_ms, expires_ms, granted, available, held, spent, expired = numbers
-    if expires_ms <= now_ms:
-        expired, available = expired + available, 0
-    return Lot(name, purchased_ms, expires_ms, granted, available, held, spent, expired)
+    return _refused(answer) if answer[0] == "refused" else Held(*map(int, answer[1:]))

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+NEVER_MS = 2**52
+"""Expiry of a lot that never expires."""
+
 
 class LedgerUnavailableError(Exception):
     """The store gave no usable answer in time: whether the operation was done is unknown.
@@ -12,11 +15,15 @@ class LedgerUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Money is held for the call's first ``granted_seconds``; amounts in micro-units."""
+    """The call's first ``granted_seconds`` are paid for; amounts in micro-units.
+
+    ``pool_seconds`` of them come from the call's pool, the others from the money ``held``.
+    """
 
     granted_seconds: int
     held: int
     available: int
+    pool_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,41 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
+class Reversed:
+    """``micros`` of this lot are taken back; the account has ``available`` left."""
+
+    lot: str
+    micros: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """``micros`` have lapsed since the last look."""
+
+    micros: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Nothing was changed. ``reason`` is one of those that the operation's script lists."""
 
     reason: str
     available: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Included seconds that users share until ``ends_ms``: ``size_seconds`` in all.
+
+    A slice takes up to ``slice_seconds`` of them. The name says account, plan and period.
+    """
+
+    name: str
+    size_seconds: int
+    slice_seconds: int
+    ends_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +94,8 @@ class Hold:
     granted_seconds: int
     held: int
     extension: int
+    pool: str
+    pool_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +110,17 @@ class Lot:
     held: int
     spent: int
     expired: int
+    reversed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An account at one moment. Lots that have expired by now count as expired (rule M2)."""
+    """An account at one moment. Lots that have expired by now count as expired (rule M2).
+
+    ``lots`` have money left, in the order in which they are spent. What was spent beyond all lots
+    is ``overdrawn``; ``retired`` sums up the lots that have nothing left.
+    ``entry`` is the account's last entry in the journal.
+    """
 
     account: str
     currency: str
@@ -85,5 +130,12 @@ class Statement:
     spent: int
     expired: int
     reversed: int
+    overdraft: int
+    low_below: int
+    recharge_below: int
+    recharge_amount: int
     recharge_key: str
+    entry: str
     lots: tuple[Lot, ...]
+    overdrawn: Lot
+    retired: Lot

@@ -4,23 +4,30 @@ from hashlib import sha1
 from importlib.resources import files
 
 _FOLDER = files("gateway.ledger") / "lua"
-_PRELUDE = (_FOLDER / "prelude.lua").read_text()
 
 
 class Script:
-    """One operation: the prelude and its own file."""
+    """One operation: the parts that it shares with others, and its own file."""
 
-    def __init__(self, name: str) -> None:
-        """Read the operation's file."""
-        self.text = f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text()}"
+    def __init__(self, name: str, *shared: str, flags: str = "") -> None:
+        """Read the files."""
+        parts = [(_FOLDER / f"{part}.lua").read_text() for part in (*shared, name)]
+        self.text = "\n".join([f"#!lua{flags}", *parts])
         # The digest is the name that Redis gives a script, not a safeguard.
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
+_MONEY = ("prelude", "books")
+_CALLS = (*_MONEY, "calls")
+
 OPEN_ACCOUNT = Script("open_account")
-GRANT = Script("grant")
-HOLD = Script("hold")
-EXTEND = Script("extend")
-SETTLE = Script("settle")
-VOID = Script("void")
-FAIL_RECHARGE = Script("fail_recharge")
+CONFIGURE = Script("configure", *_MONEY)
+GRANT = Script("grant", *_MONEY)
+REVERSE = Script("reverse", *_MONEY)
+EXPIRE = Script("expire", *_MONEY)
+FAIL_RECHARGE = Script("fail_recharge", *_MONEY)
+HOLD = Script("hold", *_CALLS)
+EXTEND = Script("extend", *_CALLS)
+SETTLE = Script("settle", *_CALLS)
+VOID = Script("void", *_CALLS)
+STATEMENT = Script("statement", flags=" flags=no-writes")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 from panoramisk.fast_agi import Request
 
+from gateway import names
 from gateway.calls.controller import Allowed
 from gateway.calls.ports import CallRequest
 from gateway.pbx.variables import ANSWER
@@ -29,8 +30,6 @@ _BACKLOG = 1024
 
 _SCRIPT = re.compile(r"^agi_network_script: (.*)$", re.MULTILINE)
 _WORDS = 6  # authorize, call id, call type, account, user, number
-_CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_NAME = re.compile(r"[A-Za-z0-9._@-]{0,64}")
 
 Authorize = Callable[[CallRequest], Awaitable[Allowed | Reason]]
 
@@ -96,11 +95,12 @@ def _question(header: str) -> CallRequest | Reason:
         message = f"no such script: {script and script[1]!r}"
         raise BadRequestError(message)
     _, call_id, call_type, account, user, dialed = words
-    if not _CALL_ID.fullmatch(call_id):
+    if not names.CALL_ID.fullmatch(call_id):
         return Reason.BAD_CALL_ID
-    if not _NAME.fullmatch(account):
+    # Toll-free dial-in comes with neither: its account is the one that owns the number.
+    if account and not names.ACCOUNT.fullmatch(account):
         return Reason.UNKNOWN_ACCOUNT
-    if not _NAME.fullmatch(user):
+    if user and not names.USER.fullmatch(user):
         return Reason.UNKNOWN_USER
     return CallRequest(call_id, call_type, account, user, dialed)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gateway import names
 from gateway.errors import BadInputError, Fault
 from gateway.money import MICROS_PER_UNIT
 from gateway.rating.match import longest_prefix
@@ -25,7 +26,6 @@ COLUMNS = (
 _PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 _MONEY = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
 _SECONDS = re.compile(r"[1-9][0-9]{0,4}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ _RULES: Mapping[str, tuple[Callable[[str], object], str]] = {
     "connection_fee": (_MONEY.fullmatch, "must be a decimal that is not negative"),
     "initial_seconds": (_SECONDS.fullmatch, "must be whole seconds, 1 or more"),
     "increment_seconds": (_SECONDS.fullmatch, "must be whole seconds, 1 or more"),
-    "currency": (_CURRENCY.fullmatch, "must be a code of three capitals (ISO 4217)"),
+    "currency": (names.CURRENCY.fullmatch, "must be a code of three capitals (ISO 4217)"),
 }
 
 

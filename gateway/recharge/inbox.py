@@ -6,12 +6,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from gateway import names
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Refused
 from gateway.money import parse_amount
-
-# Also the keys that the ledger makes from account ids. No space: answers are words.
-_REFERENCE = r"^[A-Za-z0-9._:@-]{1,100}$"
 
 _log = structlog.get_logger()
 
@@ -28,8 +26,8 @@ class _Payment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     payment_id: str = Field(min_length=1)
-    idempotency_key: str = Field(pattern=_REFERENCE)
-    account: str = Field(min_length=1)
+    idempotency_key: str = Field(pattern=f"^{names.REFERENCE.pattern}$")
+    account: str = Field(pattern=f"^{names.ACCOUNT.pattern}$")
     amount: str
     currency: str
     reason: str | None = None

@@ -8,6 +8,7 @@ import structlog
 from gateway.ledger.events import Event, Events
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import LedgerUnavailableError, Refused
+from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 from gateway.recharge.providers.webhook import Charge, Reply, Status
 
@@ -29,10 +30,17 @@ class Recharger:
     """Reads the ledger's recharge events; each was claimed, with its key, by the ledger."""
 
     def __init__(
-        self, ledger: Ledger, events: Events, provider: Provider, *, retry_seconds: int
+        self,
+        ledger: Ledger,
+        statements: Statements,
+        events: Events,
+        provider: Provider,
+        *,
+        retry_seconds: int,
     ) -> None:
         """Join the parts; nothing runs yet."""
         self._ledger = ledger
+        self._statements = statements
         self._events = events
         self._provider = provider
         self._retry_seconds = retry_seconds
@@ -62,7 +70,7 @@ class Recharger:
 
     async def _resolved(self, charge: Charge) -> bool:
         try:
-            statement = await self._ledger.statement(charge.account)
+            statement = await self._statements.statement(charge.account)
             if statement is None or statement.recharge_key != charge.key:
                 return True  # its webhook came first
             reply = await self._provider.charge(charge)

@@ -37,8 +37,8 @@ async def serving(store: Store, port: int) -> AsyncIterator[Api]:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         served = Api(client, port)
         tables = [
-            health.routes(store.ledger, lambda: served.pbx_connected),
-            accounts.routes(store.ledger),
+            health.routes(store.statements, lambda: served.pbx_connected),
+            accounts.routes(store.statements),
             calls.routes(dict),
             payments.routes(Inbox(store.ledger, SIGNER, retry_seconds=60)),
         ]

@@ -1,17 +1,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import uuid4
 
-from redis.asyncio import Redis
-
-from gateway.ledger import keys
-from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Granted, Held, Lot, Refused, Settled, Statement
+from gateway.ledger.outcomes import (
+    Expired,
+    Granted,
+    Held,
+    Lot,
+    Pool,
+    Refused,
+    Reversed,
+    Settled,
+    Statement,
+)
 from gateway.rating.price import Slice
-from tests.conftest import SHARDS, Store
+from tests.conftest import Store
 
 Sliced = tuple[int, int]  # seconds, and the price of that whole length
+PARTS = ("available", "held", "spent", "expired", "reversed")
 PAST_MS = 1
+EXPIRES_CELL = 7  # of a lot's cells in the store
 FAR_MS = 2**42  # long after any lot of a test
 
 
@@ -19,37 +28,75 @@ FAR_MS = 2**42  # long after any lot of a test
 class Books:
     """An account of the ledger. Each operation is followed by a look at its sums (rule M5)."""
 
-    ledger: Ledger
-    redis: Redis
+    store: Store
     account: str
 
     async def open(
         self,
         *,
+        currency: str = "USD",
         users: Sequence[str] = ("alice",),
-        recharge_below: int = 0,
-        recharge_amount: int = 0,
+        **settings: int,
     ) -> Refused | None:
-        opened = await self.ledger.open_account(
+        opened = await self.reopen(currency)
+        return opened or await self.configure(uuid4().hex, users=users, **settings)
+
+    async def reopen(self, currency: str = "USD") -> Refused | None:
+        return await self.store.ledger.open_account(self.account, currency)
+
+    async def configure(
+        self, operation_id: str, users: Sequence[str] = (), **settings: int
+    ) -> Refused | None:
+        configured = await self.store.ledger.configure(
             self.account,
-            "USD",
-            users,
-            [],
-            recharge_below=recharge_below,
-            recharge_amount=recharge_amount,
+            operation_id,
+            users=users,
+            recharge_below=settings.get("recharge_below"),
+            recharge_amount=settings.get("recharge_amount"),
+            low_below=settings.get("low_below"),
+            overdraft=settings.get("overdraft"),
         )
         await self.statement()
-        return opened
+        return configured
 
-    async def grant(self, reference: str, micros: int, currency: str = "USD") -> Granted | Refused:
-        granted = await self.ledger.grant(self.account, reference, micros, currency)
+    async def grant(
+        self,
+        reference: str,
+        micros: int,
+        currency: str = "USD",
+        *,
+        kind: Literal["paid", "bonus"] = "paid",
+        expires_ms: int | None = None,
+    ) -> Granted | Refused:
+        granted = await self.store.ledger.grant(
+            self.account, reference, micros, currency, kind=kind, expires_ms=expires_ms
+        )
         await self.statement()
         return granted
 
+    async def reverse(
+        self, reference: str, payment: str, micros: int, *, at_most: bool = False
+    ) -> Reversed | Refused:
+        reversal = await self.store.ledger.reverse(
+            self.account, reference, payment, micros, "charge-back", at_most=at_most
+        )
+        await self.statement()
+        return reversal
+
+    async def expire(self) -> Expired | Refused:
+        expired = await self.store.ledger.expire(self.account)
+        await self.statement()
+        return expired
+
     async def hold(
-        self, call_id: str, *slices: Sliced, user: str = "alice", currency: str = "USD"
+        self,
+        call_id: str,
+        *slices: Sliced,
+        user: str = "alice",
+        currency: str = "USD",
+        pool: Pool | None = None,
     ) -> Held | Refused:
-        held = await self.ledger.hold(
+        held = await self.store.ledger.hold(
             self.account,
             call_id,
             _slices(slices),
@@ -59,45 +106,61 @@ class Books:
             rate="the rate",
             currency=currency,
             seconds_max=1.0,
+            pool=pool,
         )
         await self.statement()
         return held
 
-    async def extend(self, call_id: str, number: int, *slices: Sliced) -> Held | Refused:
-        held = await self.ledger.extend(self.account, call_id, number, _slices(slices))
+    async def extend(
+        self, call_id: str, number: int, *slices: Sliced, pool: Pool | None = None
+    ) -> Held | Refused:
+        held = await self.store.ledger.extend(
+            self.account, call_id, number, _slices(slices), pool=pool
+        )
         await self.statement()
         return held
 
-    async def settle(self, call_id: str, charge: int) -> Settled | Refused:
-        settled = await self.ledger.settle(
-            self.account, call_id, charge, seconds=60, answered_ms=1, ended_ms=60_001, cause=16
+    async def settle(
+        self, call_id: str, charge: int, *, pool: str = "", pool_seconds: int = 0
+    ) -> Settled | Refused:
+        settled = await self.store.ledger.settle(
+            self.account,
+            call_id,
+            charge,
+            seconds=60,
+            answered_ms=1,
+            ended_ms=60_001,
+            cause=16,
+            pool=pool,
+            pool_seconds=pool_seconds,
         )
         await self.statement()
         return settled
 
-    async def void(self, call_id: str, cause: int = 16) -> Settled | Refused:
-        voided = await self.ledger.void(self.account, call_id, cause=cause)
+    async def void(self, call_id: str, cause: int = 16, pool: str = "") -> Settled | Refused:
+        voided = await self.store.ledger.void(self.account, call_id, cause=cause, pool=pool)
         await self.statement()
         return voided
 
     async def fail_recharge(self, key: str, pause_seconds: int) -> Refused | None:
-        failed = await self.ledger.fail_recharge(
+        failed = await self.store.ledger.fail_recharge(
             self.account, key, "card_expired", pause_seconds=pause_seconds
         )
         await self.statement()
         return failed
 
     async def statement(self) -> Statement:
-        """Read the account; what was granted is all somewhere, and nothing is below zero."""
-        found = await self.ledger.statement(self.account)
+        """Read the account: what was granted is all somewhere, and nothing is below zero."""
+        found = await self.store.statements.statement(self.account)
         assert found is not None
-        every: tuple[Statement | Lot, ...] = (found, *found.lots)
-        for sums in every:
-            parts = (sums.available, sums.held, sums.spent, sums.expired)
-            assert min(parts) >= 0
-            assert sums.granted == sum(parts)
-        for field in ("granted", "available", "held", "spent", "expired"):
-            assert getattr(found, field) == sum(getattr(lot, field) for lot in found.lots)
+        every: tuple[Statement | Lot, ...] = (*found.lots, found.overdrawn, found.retired)
+        for sums in (*every, found):
+            assert sums.granted == sum(getattr(sums, part) for part in PARTS)
+        for sums in (*found.lots, found.retired):
+            assert min(getattr(sums, part) for part in PARTS) >= 0
+        for part in ("granted", *PARTS):
+            assert getattr(found, part) == sum(getattr(lot, part) for lot in every)
+        assert found.available >= -found.overdraft
         return found
 
     async def sums(self) -> tuple[int, int, int, int]:
@@ -106,20 +169,22 @@ class Books:
         return found.available, found.held, found.spent, found.expired
 
     async def lots(self) -> dict[str, Lot]:
-        """Give the lots by the reference of their payment."""
+        """Give the lots that have something left, by the reference of their payment."""
         return {lot.lot.split("-", 2)[2]: lot for lot in (await self.statement()).lots}
 
     async def move_expiry(self, reference: str, at_ms: int) -> None:
         """Let a lot expire at another time, as if it had been bought then."""
-        at = keys.account_keys(keys.shards(SHARDS), self.account)
+        at = self.store.store.account(self.account)
         lot = (await self.lots())[reference].lot
-        await self.redis.hset(at.lots, f"{lot}:expires", str(at_ms))
-        await self.redis.zadd(at.order, {lot: at_ms}, xx=True)
+        cells = str(await self.store.redis.hget(at.lots, lot)).split(" ")
+        cells[EXPIRES_CELL] = str(at_ms)
+        await self.store.redis.hset(at.lots, lot, " ".join(cells))
+        await self.store.redis.zadd(at.books[2], {lot: at_ms}, xx=True)
 
 
 def books(store: Store, account: str = "") -> Books:
     """Give the books of an account that no other test has."""
-    return Books(store.ledger, store.redis, account or f"contoso-{uuid4().hex}")
+    return Books(store, account or f"contoso-{uuid4().hex}")
 
 
 async def funded(store: Store, *lots: int) -> Books:

@@ -62,7 +62,7 @@ def ports_free(ports: Ports) -> dict[str, str]:
     ("arguments", "named"),
     [
         ((), ("serve", "accounts")),
-        (("accounts",), ("open", "grant", "show")),
+        (("accounts",), ("open", "set", "grant", "reverse", "show")),
         (("serve",), ("--config",)),
         (("accounts", "open"), ("--user", "--number", "--recharge-below")),
     ],
@@ -103,16 +103,21 @@ def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> Non
     assert currency == "coinbox: account contoso: currency_differs\n"
 
 
+REVERSAL = ("--payment", "wire-7", "--reference", "back-1", "--reason", "charge-back")
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (("grant", "contoso", "1e3", "--reference", "x"), "'1e3'"),
         (("grant", "contoso", "0.0000001", "--reference", "x"), "'0.0000001'"),
-        (("open", "contoso", "--recharge-amount", "ten"), "'ten'"),
-        (("open", "contoso", "--number", "18005550100"), "'18005550100'"),
-        (("open", "contoso", "--user", "al ice"), "'al ice'"),
+        (("set", "contoso", "--recharge-amount", "ten"), "'ten'"),
+        (("set", "contoso", "--number", "18005550100"), "'18005550100'"),
+        (("set", "contoso", "--user", "al ice"), "'al ice'"),
         (("open", "contoso", "--currency", "usd"), "'usd'"),
-        (("open", "con toso"), "'con toso'"),
+        (("open", "con toso", "--currency", "USD"), "'con toso'"),
+        (("grant", "contoso", "1", "--reference", "x", "--expires", "soon"), "'soon'"),
+        (("reverse", "contoso", "0", *REVERSAL), "more than 0"),
         (("grant", "contoso", "1", "--reference", "wire 7"), "'wire 7'"),
     ],
 )

@@ -30,13 +30,14 @@ async def test_an_account_shows_what_it_has_and_in_which_lots(api: Api, at: Book
     assert isinstance(body, dict)
     [lot] = body.pop("lots")
     amounts = {"granted": "5.000000", "available": "3.500000", "held": "1.500000"}
-    amounts |= {"spent": "0.000000", "expired": "0.000000"}
+    amounts |= dict.fromkeys(("spent", "expired", "reversed"), "0.000000")
+    settings = ("overdraft", "low_below", "recharge_below", "recharge_amount")
     assert body == {
         "id": at.account,
         "currency": "USD",
         "balance": "5.000000",
-        "reversed": "0.000000",
         "recharging": None,
+        **dict.fromkeys(settings, "0.000000"),
         **amounts,
     }
     bought, expires = (

@@ -1,9 +1,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import pytest
 
-from gateway.ledger.outcomes import Granted, Held, Refused, Settled
+from gateway.ledger.outcomes import Expired, Granted, Held, Refused, Settled
 from gateway.money import AMOUNT_MICROS_MAX
 from tests.conftest import Store
 from tests.integration.books import Books, books, funded
@@ -23,7 +24,9 @@ async def two_calls(store: Store) -> Books:
 @pytest.mark.parametrize(
     ("operation", "answer"),
     [
-        pytest.param(lambda at: at.open(), None, id="open"),
+        pytest.param(lambda at: at.reopen(), None, id="open"),
+        pytest.param(lambda at: at.configure("op", overdraft=9), None, id="configure"),
+        pytest.param(lambda at: at.expire(), Expired(0, 50), id="expire"),
         pytest.param(lambda at: at.hold("third", (60, 50)), Held(60, 50, 0), id="hold"),
         pytest.param(lambda at: at.extend("first", 2, (180, 80)), Held(180, 80, 0), id="extend"),
         pytest.param(lambda at: at.settle("first", 25), Settled(25, 5, 55), id="settle"),
@@ -123,7 +126,7 @@ async def test_a_call_is_closed_once_and_for_all(
 
 async def test_an_account_that_is_not_open_has_nothing(store: Store) -> None:
     ledger, nobody = store.ledger, books(store).account
-    assert await ledger.statement(nobody) is None
+    assert await store.statements.statement(nobody) is None
     assert await ledger.grant(nobody, "pay", 1, "USD") == Refused("unknown_account")
 
 
@@ -133,15 +136,16 @@ async def test_the_currency_of_an_account_and_the_owner_of_a_number_never_change
     one, other = await funded(store), await funded(store)
 
     async def own(account: str, currency: str) -> Refused | None:
-        return await store.ledger.open_account(
-            account, currency, [], ["+18005550100"], recharge_below=0, recharge_amount=0
+        opened = await store.ledger.open_account(account, currency)
+        return opened or await store.ledger.configure(
+            account, uuid4().hex, numbers=["+18005550100"]
         )
 
     assert await own(one.account, "USD") is None
     assert await own(one.account, "EUR") == Refused("currency_differs")
     assert await own(other.account, "USD") == Refused("number_taken +18005550100")
-    assert await store.ledger.owner_of("+18005550100") == one.account
-    assert await store.ledger.owner_of("+18005550199") is None
+    assert await store.statements.owner_of("+18005550100") == one.account
+    assert await store.statements.owner_of("+18005550199") is None
 
 
 async def test_the_longest_slice_that_can_be_paid_is_held(store: Store) -> None:
@@ -184,14 +188,14 @@ async def test_amounts_stay_exact_up_to_the_largest(store: Store) -> None:
 
 async def test_a_live_hold_can_be_read_back_until_it_is_closed(store: Store) -> None:
     at = await two_calls(store)
-    holds = {hold.call_id: hold for hold in await store.ledger.live_holds()}
+    holds = {hold.call_id: hold for hold in await store.statements.live_holds()}
     assert sorted(holds) == ["first", "second"]
     first = holds["first"]
     assert (first.account, first.rate, first.granted_seconds) == (at.account, "the rate", 120)
     assert (first.held, first.extension) == (30, 1)
     await at.settle("first", 30)
     await at.void("second")
-    assert await store.ledger.live_holds() == []
+    assert await store.statements.live_holds() == []
 
 
 async def test_a_call_that_has_ended_does_not_pay_for_another_with_its_id(store: Store) -> None:
@@ -205,5 +209,5 @@ async def test_a_call_that_has_ended_does_not_pay_for_another_with_its_id(store:
 
 
 async def test_a_burst_of_questions_waits_for_a_connection(store: Store) -> None:
-    asked = await asyncio.gather(*(store.ledger.owner_of("+18005550199") for _ in range(400)))
+    asked = await asyncio.gather(*(store.statements.owner_of("+18005550199") for _ in range(400)))
     assert asked == [None] * 400

@@ -45,11 +45,11 @@ async def test_a_store_that_is_frozen_is_unavailable_and_nothing_is_lost(store: 
     at = await funded(store, 100)
     async with store.frozen():
         for asked in (
-            store.ledger.ping(),
+            store.statements.ping(),
             at.statement(),
             at.hold("call", (60, 10)),
-            store.ledger.live_holds(),
-            store.ledger.owner_of("+18005550100"),
+            store.statements.live_holds(),
+            store.statements.owner_of("+18005550100"),
         ):
             with pytest.raises(LedgerUnavailableError):
                 await asked
@@ -65,7 +65,7 @@ async def test_a_store_that_is_killed_keeps_all_it_acknowledged(store: Store) ->
 
     async def another() -> bool:
         try:
-            await store.ledger.ping()
+            await store.statements.ping()
         except LedgerUnavailableError:
             return False
         return await store.pid() != killed

@@ -39,7 +39,7 @@ async def recharging(store: Store, provider: Provider, api: Api) -> AsyncIterato
     events = Events(store.redis, SHARDS)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(
-            Recharger(store.ledger, events, asking, retry_seconds=3600).run()
+            Recharger(store.ledger, store.statements, events, asking, retry_seconds=3600).run()
         )
         try:
             yield

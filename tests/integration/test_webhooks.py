@@ -158,7 +158,7 @@ async def test_a_report_that_finds_no_store_is_asked_for_again_and_then_booked(
 async def test_the_recharge_of_an_account_named_as_an_address_is_booked(
     api: Api, store: Store
 ) -> None:
-    at = Books(store.ledger, store.redis, "sales@contoso.example")
+    at = Books(store, "sales@contoso.example")
     await at.open(recharge_below=1, recharge_amount=20_000_000)
     body = Payment(at.account, key=(await at.statement()).recharge_key).body()
     assert (await api.post(body, signed(body)))[0] == 204

@@ -1,50 +1,58 @@
--- Hold the next slice of a live call (rule D3).
+-- Hold the next slice of a live call (rule D3): seconds of its pool, or money.
 --
--- KEYS  1 account  2 lots  3 order  4 call  5 journal  6 events
--- ARGV  1 account id  2 call id  3 number of this extension
---       4 slices (lengths and prices of the whole call)
--- Answers  "held SECONDS HELD AVAILABLE" | "refused REASON AVAILABLE"
--- Reasons, the first that applies: closed (or not a call of the account), conflict, no_credit.
+-- KEYS  6 call  7 pool, or none
+-- ARGV  2 call id  3 number of this extension
+--       4 slices (lengths and prices of all that money pays of the call)
+--       5 pool ("" if none)  6 its size in seconds  7 seconds wanted of it
+-- Answers  "held SECONDS HELD AVAILABLE POOL_SECONDS" | "refused REASON AVAILABLE"
+-- Reasons, the first that applies: closed (or no call of the account), conflict, no_credit.
 -- Once for each number; numbers rise, and only the answer of the last one is kept.
 
-local account, lots, order, call = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local journal, events = KEYS[5], KEYS[6]
-local account_id, call_id, extension = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local call, pool = KEYS[6], KEYS[7]
+local call_id, extension, slices, pool_name = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 local print = fingerprint()
-local state = redis.call('HMGET', call, 'state', 'account', 'held', 'extension', 'extend:args',
-  'extend:answer')
-if state[1] ~= 'active' or state[2] ~= account_id then
+local known = redis.call('HMGET', call, 'state', 'answer:extend', 'extension', 'seconds', 'held',
+  'pins', 'pool', 'pool_seconds')
+if known[1] ~= 'active' then
   return 'refused closed 0'
 end
-if state[5] == print then
-  return state[6]
-end
-if extension <= tonumber(state[4] or '0') then
-  return 'refused conflict 0'
+if extension <= tonumber(known[3] or '0') or pool_name ~= known[7] then
+  return answered(known[2], print) or 'refused conflict 0'
 end
 
-local now = now_ms()
-local held = tonumber(state[3])
-local due, total_due = lapsing(lots, order, now)
-local known = redis.call('HMGET', account, 'available', 'held')
-local available = tonumber(known[1]) - total_due
-local seconds, total = longest_slice(ARGV[4], held, available)
-local plan = seconds and plan_take(lots, order, total - held, #due)
+local seconds, held, pool_seconds = tonumber(known[4]), tonumber(known[5]), tonumber(known[8])
+local more = pool and pool_slice(pool, tonumber(ARGV[6]), tonumber(ARGV[7])) or 0
+local books = open_books(now_ms())
+lapse(books)
+local money_seconds, total, least
+if more == 0 then
+  money_seconds, total, least = longest_slice(slices, held, spendable(books))
+  if total and (total < held or money_seconds <= seconds - pool_seconds) then
+    -- It would not add to the call: the caller has lost count.
+    return 'refused conflict 0'
+  end
+end
 
-lapse(account, lots, order, journal, account_id, due, total_due)
 local answer
-if seconds then
-  local moves = {}
-  available = available - (total - held)
-  take(account, lots, order, call, plan, available, tonumber(known[2]) + total - held, moves)
-  redis.call('HSET', call, 'granted', text(seconds), 'held', text(total))
-  answer = 'held ' .. text(seconds) .. ' ' .. text(total) .. ' ' .. text(available)
-  journal_entry(journal, 'extend', account_id, available, moves, 'call', call_id,
-    'seconds', text(seconds))
+local pins = read_pins(known[6])
+if more > 0 then
+  move_seconds(books, pool, pool_name, 'free', 'held', more)
+  seconds, pool_seconds = seconds + more, pool_seconds + more
+elseif total then
+  take(books, total - held, pins)
+  seconds, held = money_seconds + pool_seconds, total
+end
+if more > 0 or total then
+  enter(books, 'extend', 'call', call_id, 'seconds', text(seconds))
+  local entry = close_books(books, 0)
+  redis.call('HSET', call, 'seconds', text(seconds), 'held', text(held), 'pins', write_pins(pins),
+    'pool_seconds', text(pool_seconds), 'entry', entry)
+  answer = 'held ' .. text(seconds) .. ' ' .. text(held) .. ' ' .. text(books.total.available)
+    .. ' ' .. text(pool_seconds)
 else
-  answer = 'refused no_credit ' .. text(available)
+  close_books(books, least or 0)
+  answer = 'refused no_credit ' .. text(books.total.available)
 end
 redis.call('HSET', call, 'extension', text(extension))
-claim_recharge(account, events, account_id, now)
-return store_answer(call, 'extend', print, answer)
+return keep_answer(call, 'answer:extend', print, answer)

@@ -1,17 +1,19 @@
 -- Give up a claimed recharge that the provider declined, and pause before the next.
 --
--- KEYS  1 account  2 journal
--- ARGV  1 account id  2 key of the recharge  3 reason  4 pause in seconds
--- Answers  "failed" | "refused closed" (that recharge is not under way)
+-- ARGV  2 key of the recharge  3 reason  4 pause in seconds
+-- Answers  "failed" | "refused closed 0" (that recharge is not under way)
 -- Repeating it changes nothing more.
 
-local account, journal = KEYS[1], KEYS[2]
-
-if redis.call('HGET', account, 'recharge_key') ~= ARGV[2] then
-  return 'refused closed'
+local print = fingerprint()
+local books = open_books(now_ms())
+if not books or books.recharge_key ~= ARGV[2] then
+  local failed = redis.call('HGET', KEYS[1], 'recharge_failed')
+  return failed == print and 'failed' or 'refused closed 0'
 end
-redis.call('HSET', account, 'recharge_key', '',
-  'recharge_after', text(now_ms() + tonumber(ARGV[4]) * 1000))
-redis.call('XADD', journal, '*', 'op', 'recharge_failed', 'account', ARGV[1], 'key', ARGV[2],
-  'reason', ARGV[3])
+
+change(books, 'recharge_key', '')
+change(books, 'recharge_failed', print)
+change(books, 'recharge_after', books.now + tonumber(ARGV[4]) * 1000)
+enter(books, 'recharge_failed', 'key', ARGV[2], 'reason', ARGV[3])
+close_books(books, 0)
 return 'failed'

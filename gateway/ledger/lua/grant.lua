@@ -1,14 +1,15 @@
--- Add a lot of money that was paid for, once for each reference, for ever (rules M2, M7, R3).
+-- Add a lot of money, once for each reference, for ever (rules M2, M7, R3).
 --
--- KEYS  1 account  2 lots  3 order  4 payments  5 journal  6 events
--- ARGV  1 account id  2 reference of the payment  3 micros  4 currency
--- Answers  "granted LOT AVAILABLE" | "refused unknown_account 0" | "refused currency_differs 0"
---          | "refused too_large 0" | "refused conflict 0"
+-- KEYS  6 payments
+-- ARGV  2 reference of the payment  3 micros  4 currency  5 kind ("paid" or "bonus")
+--       6 expiry in ms, or "": 12 months from now
+-- Answers  "granted LOT AVAILABLE" | "refused REASON 0"
+-- Reasons, the first that applies: conflict, unknown_account, currency_differs, too_large, expired
+-- (the expiry does not lie ahead).
+-- A refusal is not kept: a payment is a fact, reported until it can be booked.
 -- If the reference is the account's claimed recharge, the claim is resolved.
 
-local account, lots, order, payments = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local journal, events = KEYS[5], KEYS[6]
-local account_id, reference, micros, currency = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local payments, reference = KEYS[6], ARGV[2]
 
 -- Days since 1970-01-01 of a date in the Gregorian calendar, and back; years begin in March, so
 -- that the leap day is the last of its year.
@@ -42,35 +43,43 @@ local function twelve_months_after(ms)
 end
 
 local print = fingerprint()
-local stored = stored_answer(payments, reference, print)
+local stored = answered(redis.call('HGET', payments, 'grant:' .. reference), print)
 if stored then
   return stored
 end
-local known = redis.call('HMGET', account, 'currency', 'granted', 'available', 'recharge_key')
-if not known[1] then
+local now, micros = now_ms(), amount(ARGV[3])
+local books = open_books(now)
+if not books then
   return 'refused unknown_account 0'
 end
-if known[1] ~= currency then
+if books.currency ~= ARGV[4] then
   return 'refused currency_differs 0'
 end
-if tonumber(known[2]) + micros > AMOUNT_MAX then
+if books.total.granted + micros > AMOUNT_MAX then
   return 'refused too_large 0'
 end
-
-local now = now_ms()
-local expires = twelve_months_after(now)
--- Lots that expire together are spent by name: paid after promotional, then the oldest first.
-local lot = 'paid-' .. text(now) .. '-' .. reference
-redis.call('HSET', lots, lot .. ':granted', text(micros), lot .. ':available', text(micros),
-  lot .. ':purchased', text(now), lot .. ':expires', text(expires))
-redis.call('ZADD', order, expires, lot)
-redis.call('HINCRBY', account, 'granted', text(micros))
-local available = redis.call('HINCRBY', account, 'available', text(micros))
-journal_entry(journal, 'grant', account_id, available,
-  { lot .. ' granted available ' .. text(micros) }, 'reference', reference)
-redis.call('XADD', events, '*', 'event', 'credit', 'account', account_id)
-if known[4] == reference then
-  redis.call('HSET', account, 'recharge_key', '', 'recharge_after', '0')
+local expires = ARGV[6] == '' and twelve_months_after(now) or amount(ARGV[6])
+if expires <= now then
+  return 'refused expired 0'
 end
-claim_recharge(account, events, account_id, now)
-return store_answer(payments, reference, print, 'granted ' .. lot .. ' ' .. text(available))
+
+lapse(books)
+-- Lots that expire together are spent by name: promotional before paid, then the oldest first.
+local lot = { name = ARGV[5] .. '-' .. text(now) .. '-' .. reference, purchased = now,
+  expires = expires, warned = 0, listed = false }
+for _, part in ipairs(PARTS) do
+  lot[part] = 0
+end
+books.lots[lot.name] = lot
+move(books, lot, 'granted', 'available', micros)
+enter(books, 'grant', 'reference', reference, 'kind', ARGV[5], 'purchased', text(now),
+  'expires', text(expires))
+repay(books)
+if books.recharge_key == reference then
+  change(books, 'recharge_key', '')
+  change(books, 'recharge_after', 0)
+end
+event('credit')
+close_books(books, 0, true)
+return keep_answer(payments, 'grant:' .. reference, print,
+  'granted ' .. lot.name .. ' ' .. text(books.total.available))

@@ -1,0 +1,82 @@
+"""The command line."""
+
+import asyncio
+
+import typer
+
+from gateway import app, config, logs
+from gateway.cli import accounts
+from gateway.cli.terminal import ConfigOption, fail, out
+from gateway.config import Settings
+from gateway.errors import BadInputError
+from gateway.ledger.embedded import EmbeddedStoreError
+from gateway.ledger.outcomes import LedgerUnavailableError
+
+_HELP = """Coinbox decides for Asterisk, before every call that costs money, whether it may be made.
+
+It holds prepaid money for each minute before it is talked, and ends the call when the money ends.
+"""
+
+cli = typer.Typer(
+    help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+cli.add_typer(accounts.commands, name="accounts")
+
+# What a person can mend; anything else is a fault of the program, and shows where.
+_SAID = (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError)
+
+
+def main() -> None:
+    """Run the command line; what is wrong with its input is said in a line each."""
+    try:
+        cli()
+    except _SAID as error:
+        fail(str(error))
+    except BaseExceptionGroup as group:
+        # What ended a part of the gateway, such as a port that is taken.
+        said, broken = group.split(_SAID)
+        if broken or said is None:
+            raise
+        fail("\n".join(str(error) for error in _leaves(said)))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+@cli.command()
+def serve(config_file: ConfigOption = None) -> None:
+    """Run the gateway. Without any setting it brings its own store and listens on 127.0.0.1."""
+    settings = config.load(config_file)
+    logs.configure(settings.log.format, settings.log.level)
+    out.print(_greeting(settings))
+    asyncio.run(app.serve(settings))
+
+
+def _greeting(settings: Settings) -> str:
+    agi, ami, http = settings.agi, settings.ami, settings.http
+    store = settings.store.url or f"embedded, in {settings.data_dir / 'store'}"
+    config.ami_secret(settings)
+    lines = [
+        f"FastAGI   agi://{agi.host}:{agi.port}/authorize",
+        f"HTTP      http://{http.host}:{http.port}/v1/calls  (Bearer token: "
+        + ("as set)" if http.token else f"in {settings.data_dir / 'http-token'})"),
+        f"Payments  http://{http.host}:{http.port}/webhooks/payments  (signed with: "
+        + (
+            "payments.webhook_secret)"
+            if settings.payments.webhook_secret
+            else f"{settings.data_dir / 'webhook-secret'})"
+        ),
+        f"AMI       {ami.username}@{ami.host}:{ami.port}",
+        f"Store     {store}",
+        "",
+        f"Asterisk needs the files of {config.share('dialplan')}:",
+        "  extensions.conf:  #include extensions-coinbox.conf",
+        "  manager.conf:     #include manager-coinbox.conf, with the secret "
+        + ("ami.secret" if ami.secret else f"in {settings.data_dir / 'ami-secret'}"),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,238 @@
+"""``coinbox accounts``: open them, set them, move their money, see them."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from gateway import app, config, names
+from gateway.admin.accounts import account_body
+from gateway.cli.terminal import ConfigOption, amount, checked, fail, out
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
+from gateway.ledger.statements import Statements
+from gateway.money import format_amount
+from gateway.rating.number import e164
+
+commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_is_help=True)
+
+_UserOption = Annotated[list[str] | None, typer.Option(help="Who may spend; repeatable.")]
+_NumberOption = Annotated[
+    list[str] | None, typer.Option(help="Toll-free number that it pays for; repeatable.")
+]
+_BelowOption = Annotated[str | None, typer.Option(help="Recharge when available falls below.")]
+_AmountOption = Annotated[str | None, typer.Option(help="How much to recharge; 0: never.")]
+_LowOption = Annotated[
+    str | None, typer.Option(help="Say that the balance is low when it falls below; 0: never.")
+]
+_OverdraftOption = Annotated[
+    str | None, typer.Option(help="How far calls may go below zero; 0 at first.")
+]
+_ReferenceOption = Annotated[
+    str, typer.Option(help="Names the payment; the same one is booked once, for ever.")
+]
+
+
+@commands.command("open")
+def open_account(
+    account: str,
+    *,
+    currency: Annotated[str, typer.Option(help="ISO 4217 code; it never changes.")],
+    user: _UserOption = None,
+    number: _NumberOption = None,
+    recharge_below: _BelowOption = None,
+    recharge_amount: _AmountOption = None,
+    low_below: _LowOption = None,
+    overdraft: _OverdraftOption = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """Open an account; one that is open already keeps what it has."""
+    checked("ACCOUNT", account, names.ACCOUNT)
+    checked("--currency", currency, names.CURRENCY)
+    settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
+
+    async def run() -> Refused | None:
+        async with app.open_store(config.load(config_file)) as store:
+            ledger = Ledger(store)
+            refused = await ledger.open_account(account, currency)
+            return refused or await settings.apply(ledger, account)
+
+    _say_open(account, asyncio.run(run()))
+
+
+@commands.command("set")
+def set_account(
+    account: str,
+    *,
+    user: _UserOption = None,
+    number: _NumberOption = None,
+    recharge_below: _BelowOption = None,
+    recharge_amount: _AmountOption = None,
+    low_below: _LowOption = None,
+    overdraft: _OverdraftOption = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """Change settings of an account, and add users and numbers; what is not named stays."""
+    checked("ACCOUNT", account, names.ACCOUNT)
+    settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
+
+    async def run() -> Refused | None:
+        async with app.open_store(config.load(config_file)) as store:
+            return await settings.apply(Ledger(store), account)
+
+    _say_open(account, asyncio.run(run()))
+
+
+class _Settings:
+    """Options of `open` and `set`, read before anything is done."""
+
+    def __init__(
+        self,
+        users: list[str] | None,
+        numbers: list[str] | None,
+        *amounts: str | None,
+    ) -> None:
+        self._users = [checked("--user", name, names.USER) for name in users or []]
+        self._numbers = [_number(text) for text in numbers or []]
+        options = ("--recharge-below", "--recharge-amount", "--low-below", "--overdraft")
+        self._amounts = [
+            None if text is None else amount(name, text)
+            for name, text in zip(options, amounts, strict=True)
+        ]
+
+    async def apply(self, ledger: Ledger, account: str) -> Refused | None:
+        recharge_below, recharge_amount, low_below, overdraft = self._amounts
+        return await ledger.configure(
+            account,
+            uuid4().hex,
+            users=self._users,
+            numbers=self._numbers,
+            recharge_below=recharge_below,
+            recharge_amount=recharge_amount,
+            low_below=low_below,
+            overdraft=overdraft,
+        )
+
+
+def _say_open(account: str, refused: Refused | None) -> None:
+    if refused:
+        fail(f"account {account}: {refused.reason}")
+    out.print(f"{account}: open")
+
+
+@commands.command()
+def grant(
+    account: str,
+    amount_text: Annotated[str, typer.Argument(metavar="AMOUNT")],
+    reference: _ReferenceOption,
+    *,
+    bonus: Annotated[bool, typer.Option("--bonus", help="Promotional: nobody paid it.")] = False,
+    expires: Annotated[
+        str | None, typer.Option(help="'never', or a time as 2027-01-31 or 2027-01-31T12:00Z.")
+    ] = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """Add money. It expires 12 months from now, if no other time is given."""
+    checked("ACCOUNT", account, names.ACCOUNT)
+    micros = _more_than_zero(amount_text)
+    checked("--reference", reference, names.REFERENCE)
+    expires_ms = None if expires is None else _moment("--expires", expires)
+
+    async def run() -> Granted | Refused:
+        async with app.open_store(config.load(config_file)) as store:
+            statement = await Statements(store).statement(account)
+            if statement is None:
+                return Refused("unknown_account")
+            return await Ledger(store).grant(
+                account,
+                reference,
+                micros,
+                statement.currency,
+                kind="bonus" if bonus else "paid",
+                expires_ms=expires_ms,
+            )
+
+    outcome = asyncio.run(run())
+    if isinstance(outcome, Refused):
+        fail(f"account {account}: {outcome.reason}")
+    out.print(f"{account}: lot {outcome.lot}, available {format_amount(outcome.available)}")
+
+
+@commands.command()
+def reverse(
+    account: str,
+    amount_text: Annotated[str, typer.Argument(metavar="AMOUNT")],
+    *,
+    payment: Annotated[str, typer.Option(help="Reference of the payment that is taken back.")],
+    reference: Annotated[
+        str, typer.Option(help="Names this reversal; the same one is done once, for ever.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why, for the journal.")],
+    at_most: Annotated[
+        bool, typer.Option("--at-most", help="Take what is left, if that is less.")
+    ] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Take back money of a payment that is not used: a refund, or a charge-back."""
+    checked("ACCOUNT", account, names.ACCOUNT)
+    micros = _more_than_zero(amount_text)
+    checked("--payment", payment, names.REFERENCE)
+    checked("--reference", reference, names.REFERENCE)
+
+    async def run() -> Reversed | Refused:
+        async with app.open_store(config.load(config_file)) as store:
+            return await Ledger(store).reverse(
+                account, reference, payment, micros, reason, at_most=at_most
+            )
+
+    outcome = asyncio.run(run())
+    if isinstance(outcome, Refused):
+        left = f", {format_amount(outcome.available)} is left of it"
+        fail(
+            f"account {account}: {outcome.reason}{left if outcome.reason == 'exceeds_lot' else ''}"
+        )
+    out.print(
+        f"{account}: lot {outcome.lot}, {format_amount(outcome.micros)} taken back,"
+        f" available {format_amount(outcome.available)}"
+    )
+
+
+@commands.command()
+def show(account: str, config_file: ConfigOption = None) -> None:
+    """Show an account's balance and lots."""
+
+    async def run() -> None:
+        async with app.open_store(config.load(config_file)) as store:
+            statement = await Statements(store).statement(account)
+        if statement is None:
+            fail(f"account {account}: unknown_account")
+        out.print_json(data=account_body(statement))
+
+    asyncio.run(run())
+
+
+def _more_than_zero(text: str) -> int:
+    micros = amount("AMOUNT", text)
+    if micros == 0:
+        raise typer.BadParameter("must be more than 0", param_hint="AMOUNT")
+    return micros
+
+
+def _number(text: str) -> str:
+    number = e164(text)
+    if number is None:
+        raise typer.BadParameter(f"{text!r} is not a number as +18005550100", param_hint="--number")
+    return number
+
+
+def _moment(name: str, text: str) -> int:
+    """Read a time, in UTC if it names no zone, as epoch milliseconds."""
+    if text == "never":
+        return NEVER_MS
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=name) from error
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

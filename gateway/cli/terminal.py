@@ -1,0 +1,40 @@
+"""What the commands share: the configuration, and the ways to say something."""
+
+import re
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.money import parse_amount
+
+out = Console(highlight=False, soft_wrap=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="COINBOX_CONFIG", help="TOML file of settings; all are optional."
+    ),
+]
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong, and end with 1."""
+    typer.echo(f"coinbox: {message}", err=True)
+    raise SystemExit(1)
+
+
+def checked(name: str, text: str, pattern: re.Pattern[str]) -> str:
+    """Give an argument that has the right form, or say which one has not."""
+    if not pattern.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} does not match {pattern.pattern}", param_hint=name)
+    return text
+
+
+def amount(name: str, text: str) -> int:
+    """Read an amount of money, or say which argument is wrong."""
+    try:
+        return parse_amount(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=name) from error

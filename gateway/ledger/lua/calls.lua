@@ -1,0 +1,134 @@
+-- What calls hold of an account: money pinned to its lots, and seconds of a pool.
+
+-- The pins of a call: lots and what it holds of each, as "LOT MICROS;LOT MICROS".
+local function read_pins(words)
+  local pins = {}
+  for name, micros in string.gmatch(words or '', '([^ ;]+) (%d+)') do
+    pins[#pins + 1] = { name = name, micros = tonumber(micros) }
+  end
+  return pins
+end
+
+local function write_pins(pins)
+  local words = {}
+  for at, pin in ipairs(pins) do
+    words[at] = pin.name .. ' ' .. text(pin.micros)
+  end
+  return table.concat(words, ';')
+end
+
+-- Move money from available to held, and pin it to its lots (rule M4). It must be spendable.
+local function take(books, micros, pins)
+  local function pin(lot, taken)
+    if taken == 0 then
+      return
+    end
+    move(books, lot, 'available', 'held', taken)
+    for _, one in ipairs(pins) do
+      if one.name == lot.name then
+        one.micros = one.micros + taken
+        return
+      end
+    end
+    pins[#pins + 1] = { name = lot.name, micros = taken }
+  end
+  local beyond = spend_from_lots(books, micros, pin)
+  pin(lot_of(books, OVERDRAFT), beyond)
+end
+
+-- Spend `charge` of what is pinned, the first to be spent first, and give the rest back to where it
+-- came from, or to expired where the lot has expired meanwhile (rule M4).
+local function give_back(books, pins, charge)
+  local available = books.total.available
+  for _, pin in ipairs(pins) do
+    pin.lot = lot_of(books, pin.name)
+  end
+  table.sort(pins, function(one, other)
+    if one.lot.expires ~= other.lot.expires then
+      return one.lot.expires < other.lot.expires
+    end
+    return one.name < other.name
+  end)
+  for _, pin in ipairs(pins) do
+    local used = math.min(pin.micros, charge)
+    charge = charge - used
+    move(books, pin.lot, 'held', 'spent', used)
+    local rest_to = pin.lot.expires <= books.now and 'expired' or 'available'
+    move(books, pin.lot, 'held', rest_to, pin.micros - used)
+  end
+  return books.total.available - available
+end
+
+-- The first of the slices ("SECONDS TOTAL SECONDS TOTAL ...", the longest first) whose total price
+-- less what is held already is at most `micros`: seconds, total; or nil, nil. Then the least total.
+local function longest_slice(slices, held, micros)
+  local least
+  for seconds, total in string.gmatch(slices, '(%d+) (%d+)') do
+    least = tonumber(total)
+    if least - held <= micros then
+      return tonumber(seconds), least, least
+    end
+  end
+  return nil, nil, least
+end
+
+-- Seconds that a pool can still give, up to those wanted (slices have one source).
+local function pool_slice(pool, size, wanted)
+  local cells = redis.call('HMGET', pool, 'used', 'held')
+  local left = size - tonumber(cells[1] or '0') - tonumber(cells[2] or '0')
+  return math.max(0, math.min(wanted, left))
+end
+
+-- Move seconds within a pool: free, held, used.
+local function move_seconds(books, pool, name, from, to, seconds)
+  if seconds == 0 then
+    return
+  end
+  if from == 'held' then
+    redis.call('HINCRBY', pool, 'held', text(-seconds))
+  end
+  if to ~= 'free' then
+    redis.call('HINCRBY', pool, to, text(seconds))
+  end
+  books.moves[#books.moves + 1] = 'pool:' .. name .. ' ' .. from .. ' ' .. to .. ' ' .. text(seconds)
+end
+
+-- The call of a settlement or a void, KEYS[6]: the answer that stands in its way, or its hold.
+local function call_to_close(print, pool_name)
+  local cells = redis.call('HMGET', KEYS[6], 'state', 'answer:close', 'held', 'pins', 'pool',
+    'pool_seconds', 'user', 'type', 'number', 'rate')
+  local stored = answered(cells[2], print)
+  if stored or cells[1] ~= 'active' then
+    return stored or 'refused closed 0'
+  end
+  if cells[5] ~= pool_name then
+    return 'refused conflict 0'
+  end
+  return nil, { held = tonumber(cells[3]), pins = cells[4], pool = pool_name,
+    pool_seconds = tonumber(cells[6]), user = cells[7], type = cells[8], number = cells[9],
+    rate = cells[10] }
+end
+
+-- End a call's hold for good. All that is known of the call goes into its entry of the journal, for
+-- its hash goes away; what follows `pool_seconds` too.
+local function close_call(print, operation, hold, charge, pool_seconds, ...)
+  local call, live, pool = KEYS[6], KEYS[7], KEYS[8]
+  local call_id = ARGV[2]
+  local books = open_books(now_ms())
+  local returned = give_back(books, read_pins(hold.pins), charge)
+  if pool then
+    move_seconds(books, pool, hold.pool, 'held', 'used', pool_seconds)
+    move_seconds(books, pool, hold.pool, 'held', 'free', hold.pool_seconds - pool_seconds)
+  end
+  enter(books, operation, 'call', call_id, 'user', hold.user, 'type', hold.type,
+    'number', hold.number, 'rate', hold.rate, ...)
+  repay(books)
+  close_books(books, 0)
+  redis.call('SREM', live, ARGV[1] .. '/' .. call_id)
+  -- What a repeated question needs, and for as long as one may come.
+  redis.call('DEL', call)
+  redis.call('HSET', call, 'state', 'closed')
+  redis.call('EXPIRE', call, CLOSED_LIFE_SECONDS)
+  return keep_answer(call, 'answer:close', print, 'settled ' .. text(charge) .. ' '
+    .. text(returned) .. ' ' .. text(books.total.available))
+end

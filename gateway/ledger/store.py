@@ -1,0 +1,73 @@
+"""The store as a whole: its shards, and the way in which operations are sent to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.ledger import cancellation, keys
+from gateway.ledger.batch import Batches
+from gateway.ledger.connection import REPLY_SECONDS_MAX, Server
+from gateway.ledger.outcomes import LedgerUnavailableError
+from gateway.ledger.scripts import Script
+
+_PAUSE_SECONDS = 0.05
+
+
+@asynccontextmanager
+async def reached() -> AsyncIterator[None]:
+    """Turn what the client raises inside into LedgerUnavailableError."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise LedgerUnavailableError(str(error) or type(error).__name__) from error
+    cancellation.heed()
+
+
+class Store:
+    """One server, or a cluster of them."""
+
+    def __init__(self, servers: Server, shard_count: int) -> None:
+        """Spread accounts over so many shards: the count never changes for a store."""
+        self.servers = servers
+        self.shards = keys.shards(shard_count)
+        # One queue for each server that is reached by a client of its own.
+        clients = {shard: servers.at(shard.tag) for shard in self.shards}
+        queues = {client: Batches(client) for client in clients.values()}
+        self._batches = {shard: queues[client] for shard, client in clients.items()}
+
+    def account(self, account_id: str) -> keys.Account:
+        """Give the keys of an account."""
+        return keys.account_keys(self.shards, account_id)
+
+    def at(self, key: str) -> Redis:
+        """Give the client of the server that has a key."""
+        return self.servers.at(key)
+
+    async def run(
+        self,
+        shard: keys.Shard,
+        script: Script,
+        key_names: Sequence[str],
+        arguments: Sequence[str | int] = (),
+        *,
+        seconds_max: float = REPLY_SECONDS_MAX,
+    ) -> Any:  # noqa: ANN401 - as wide as the client's own type
+        """Run an operation, again and again while its outcome is unknown, up to a deadline.
+
+        Raises LedgerUnavailableError if it is unknown even then.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds_max
+        while True:
+            try:
+                async with reached():
+                    return await self._batches[shard].run((script, key_names, arguments))
+            except LedgerUnavailableError:
+                # A full, read-only or loading store answers with an error; it may recover.
+                if loop.time() + _PAUSE_SECONDS >= deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,10 @@
+"""What the ids of the outside may look like: words that no key, path or log line takes apart."""
+
+import re
+
+ACCOUNT = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+USER = ACCOUNT
+CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+REFERENCE = re.compile(r"[A-Za-z0-9._:@-]{1,100}")
+"""Names a payment, its reversal, or an operation on an account."""
+CURRENCY = re.compile(r"[A-Z]{3}")
