@@ -19,6 +19,7 @@ from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.connection import Server, connect
 from gateway.ledger.events import Events
+from gateway.ledger.expiry import keep_expiring
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
@@ -123,6 +124,7 @@ def _parts(
         controller.run(),
         _credits(events, controller),
         reconciler.run(),
+        keep_expiring(ledger, statements),
         ami.run(controller.on_leg, reconciler.want),
         FastAgi(controller.authorize).serve(settings.agi.host, settings.agi.port),
         app.serve(settings.http.host, settings.http.port, config.http_token(settings), tables),

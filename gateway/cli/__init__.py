@@ -6,6 +6,7 @@ import typer
 
 from gateway import app, config, logs
 from gateway.cli import accounts
+from gateway.cli.audit import audit
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.config import Settings
 from gateway.errors import BadInputError
@@ -21,6 +22,7 @@ cli = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 cli.add_typer(accounts.commands, name="accounts")
+cli.command()(audit)
 
 # What a person can mend; anything else is a fault of the program, and shows where.
 _SAID = (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError)

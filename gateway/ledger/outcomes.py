@@ -119,7 +119,6 @@ class Statement:
 
     ``lots`` have money left, in the order in which they are spent. What was spent beyond all lots
     is ``overdrawn``; ``retired`` sums up the lots that have nothing left.
-    ``entry`` is the account's last entry in the journal.
     """
 
     account: str
@@ -135,7 +134,6 @@ class Statement:
     recharge_below: int
     recharge_amount: int
     recharge_key: str
-    entry: str
     lots: tuple[Lot, ...]
     overdrawn: Lot
     retired: Lot

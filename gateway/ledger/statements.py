@@ -9,6 +9,10 @@ from gateway.ledger.store import Store, reached
 
 _OVERDRAFT = "overdraft"
 _RETIRED = "retired"
+_LOT_CELLS = (
+    *("granted", "available", "held", "spent", "expired", "reversed"),
+    *("purchased", "expires", "warned"),
+)
 _NO_LOT = f"0 0 0 0 0 0 0 {NEVER_MS} 0"
 
 
@@ -44,10 +48,8 @@ class Statements:
         if not names.ACCOUNT.fullmatch(account):
             return None
         at = self._store.account(account)
-        now_ms, cells, lots = await self._store.run(
-            at.shard, scripts.STATEMENT, [at.account, at.lots]
-        )
-        return _statement(account, now_ms, _paired(cells), _paired(lots)) if cells else None
+        now_ms, cells, lots, _ = await self._store.run(at.shard, scripts.STATEMENT, at.books[:3])
+        return _statement(account, now_ms, paired(cells), paired(lots)) if cells else None
 
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
@@ -64,19 +66,26 @@ class Statements:
                     yield _hold(account, call_id, cells)
 
 
-def _paired(cells: list[str]) -> dict[str, str]:
+def paired(cells: list[str]) -> dict[str, str]:
     """Join a flat reply of names and values."""
     return dict(zip(cells[::2], cells[1::2], strict=True))
+
+
+def read_lots(cells: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Read the lots as they are written: what has lapsed since is still available."""
+    return {
+        lot: dict(zip(_LOT_CELLS, map(int, words.split(" ")), strict=True))
+        for lot, words in cells.items()
+    }
 
 
 def _statement(
     account: str, now_ms: int, cells: dict[str, str], lot_cells: dict[str, str]
 ) -> Statement:
-    overdrawn, retired = (
-        _lot(name, lot_cells.pop(name, _NO_LOT), now_ms) for name in (_OVERDRAFT, _RETIRED)
-    )
-    lots = [_lot(name, words, now_ms) for name, words in lot_cells.items()]
-    lapsed = sum(lot.expired for lot in (*lots, retired)) - int(cells["expired"])
+    written = read_lots({_OVERDRAFT: _NO_LOT, _RETIRED: _NO_LOT, **lot_cells})
+    lots = {name: _lot(name, lot, now_ms) for name, lot in written.items()}
+    lapsed = sum(lot.expired for lot in lots.values()) - int(cells["expired"])
+    overdrawn, retired = lots.pop(_OVERDRAFT), lots.pop(_RETIRED)
     return Statement(
         account=account,
         currency=cells["currency"],
@@ -91,29 +100,26 @@ def _statement(
         recharge_below=int(cells["recharge_below"]),
         recharge_amount=int(cells["recharge_amount"]),
         recharge_key=cells["recharge_key"],
-        entry=cells["entry"],
-        lots=tuple(sorted(lots, key=lambda lot: (lot.expires_ms, lot.lot))),
+        lots=tuple(sorted(lots.values(), key=lambda lot: (lot.expires_ms, lot.lot))),
         overdrawn=overdrawn,
         retired=retired,
     )
 
 
-def _lot(name: str, words: str, now_ms: int) -> Lot:
-    granted, available, held, spent, expired, back, purchased_ms, expires_ms, _ = map(
-        int, words.split(" ")
-    )
-    if expires_ms <= now_ms:
+def _lot(name: str, cells: dict[str, int], now_ms: int) -> Lot:
+    available, expired = cells["available"], cells["expired"]
+    if cells["expires"] <= now_ms:
         expired, available = expired + available, 0
     return Lot(
         lot=name,
-        purchased_ms=purchased_ms,
-        expires_ms=expires_ms,
-        granted=granted,
+        purchased_ms=cells["purchased"],
+        expires_ms=cells["expires"],
+        granted=cells["granted"],
         available=available,
-        held=held,
-        spent=spent,
+        held=cells["held"],
+        spent=cells["spent"],
         expired=expired,
-        reversed=back,
+        reversed=cells["reversed"],
     )
 
 

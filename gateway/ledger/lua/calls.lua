@@ -123,7 +123,10 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
   enter(books, operation, 'call', call_id, 'user', hold.user, 'type', hold.type,
     'number', hold.number, 'rate', hold.rate, ...)
   repay(books)
-  close_books(books, 0)
+  local entry = close_books(books, 0)
+  if pool then
+    redis.call('HSET', pool, 'entry', entry)
+  end
   redis.call('SREM', live, ARGV[1] .. '/' .. call_id)
   -- What a repeated question needs, and for as long as one may come.
   redis.call('DEL', call)

@@ -48,6 +48,9 @@ if more > 0 or total then
   local entry = close_books(books, 0)
   redis.call('HSET', call, 'seconds', text(seconds), 'held', text(held), 'pins', write_pins(pins),
     'pool_seconds', text(pool_seconds), 'entry', entry)
+  if more > 0 then
+    redis.call('HSET', pool, 'entry', entry)
+  end
   answer = 'held ' .. text(seconds) .. ' ' .. text(held) .. ' ' .. text(books.total.available)
     .. ' ' .. text(pool_seconds)
 else

@@ -63,7 +63,6 @@ local pins = {}
 if pool_seconds > 0 then
   total = 0
   move_seconds(books, pool, pool_name, 'free', 'held', pool_seconds)
-  redis.call('PEXPIREAT', pool, tonumber(ARGV[12]) + POOL_LIFE_MS)
 else
   take(books, total, pins)
 end
@@ -72,6 +71,10 @@ local entry = close_books(books, 0)
 redis.call('HSET', call, 'state', 'active', 'user', user, 'type', ARGV[5], 'number', ARGV[6],
   'rate', ARGV[7], 'seconds', text(seconds), 'held', text(total), 'pins', write_pins(pins),
   'pool', pool_name, 'pool_seconds', text(pool_seconds), 'entry', entry)
+if pool_seconds > 0 then
+  redis.call('HSET', pool, 'entry', entry)
+  redis.call('PEXPIREAT', pool, tonumber(ARGV[12]) + POOL_LIFE_MS)
+end
 redis.call('SADD', live, ARGV[1] .. '/' .. call_id)
 return keep_answer(call, 'answer:hold', print, 'held ' .. text(seconds) .. ' ' .. text(total) .. ' '
   .. text(books.total.available) .. ' ' .. text(pool_seconds))

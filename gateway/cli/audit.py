@@ -1,0 +1,42 @@
+"""``coinbox audit``: prove the books."""
+
+import asyncio
+
+import typer
+from rich.table import Table
+
+from gateway import app, config
+from gateway.cli.terminal import ConfigOption, out
+from gateway.ledger import audit as ledger_audit
+from gateway.ledger.audit import Audit
+from gateway.ledger.replay import PARTS
+from gateway.money import format_amount
+
+
+def audit(config_file: ConfigOption = None) -> None:
+    """Compare balances, live calls and the journal, beside a gateway that runs or without one.
+
+    Ends with 0 if they tell the same, else with 1, and each difference in a line.
+    """
+
+    async def run() -> Audit:
+        async with app.open_store(config.load(config_file)) as store:
+            return await ledger_audit.audit(store)
+
+    result = asyncio.run(run())
+    out.print(_totals(result))
+    for difference in result.differences:
+        out.print(difference, markup=False)
+    out.print(
+        f"audit: {result.accounts} accounts, {result.holds} live holds, {result.entries} entries"
+        f" of the journal, {len(result.differences)} differences"
+    )
+    if result.differences:
+        raise typer.Exit(1)
+
+
+def _totals(result: Audit) -> Table:
+    table = Table("currency", "granted", *(f"{part}" for part in PARTS))
+    for currency, parts in sorted(result.totals.items()):
+        table.add_row(currency, *(format_amount(parts[part]) for part in ("granted", *PARTS)))
+    return table
