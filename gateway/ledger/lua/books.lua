@@ -1,8 +1,7 @@
 -- An account and its lots: read once, changed in memory by `move`, written by `close_books`.
 
--- The account as one table, to be changed in memory and written by `close_books`; nil if it is not
--- open.
-local function open_books(now)
+-- The account as it was written last; nil if it is not open.
+local function read_books(now)
   local cells = redis.call('HMGET', KEYS[1], 'granted', 'available', 'held', 'spent', 'expired',
     'reversed', 'currency', 'overdraft', 'low_below', 'low', 'exhausted', 'recharge_below',
     'recharge_amount', 'recharge_key', 'recharge_after', 'recharges')
@@ -89,6 +88,7 @@ end
 
 -- Take the lots whose time has come out of available (rule M2).
 local function lapse(books)
+  local expired = books.total.expired
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', text(books.now))) do
     local lot = lot_of(books, name)
     move(books, lot, 'available', 'expired', lot.available)
@@ -96,6 +96,17 @@ local function lapse(books)
   if #books.moves > 0 then
     enter(books, 'expire')
   end
+  books.lapsed = books.total.expired - expired
+end
+
+-- The account as it is now, as one table, to be changed in memory and written by `close_books`; nil
+-- if it is not open.
+local function open_books(now)
+  local books = read_books(now)
+  if books then
+    lapse(books)
+  end
+  return books
 end
 
 -- Call `use` with each lot that has money available, in the order of spending (rule M3), until it

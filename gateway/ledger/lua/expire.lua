@@ -13,8 +13,6 @@ local books = open_books(now)
 if not books then
   return 'refused unknown_account 0'
 end
-local expired = books.total.expired
-lapse(books)
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. text(now),
   text(now + 30 * DAY_MS))) do
   local lot = lot_of(books, name)
@@ -30,4 +28,4 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. text(now),
   end
 end
 close_books(books, 0)
-return 'expired ' .. text(books.total.expired - expired) .. ' ' .. text(books.total.available)
+return 'expired ' .. text(books.lapsed) .. ' ' .. text(books.total.available)

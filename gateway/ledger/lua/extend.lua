@@ -24,7 +24,6 @@ end
 local seconds, held, pool_seconds = tonumber(known[4]), tonumber(known[5]), tonumber(known[8])
 local more = pool and pool_slice(pool, tonumber(ARGV[6]), tonumber(ARGV[7])) or 0
 local books = open_books(now_ms())
-lapse(books)
 local money_seconds, total, least
 if more == 0 then
   money_seconds, total, least = longest_slice(slices, held, spendable(books))

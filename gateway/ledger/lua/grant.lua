@@ -63,7 +63,6 @@ if expires <= now then
   return 'refused expired 0'
 end
 
-lapse(books)
 -- Lots that expire together are spent by name: promotional before paid, then the oldest first.
 local lot = { name = ARGV[5] .. '-' .. text(now) .. '-' .. reference, purchased = now,
   expires = expires, warned = 0, listed = false }

@@ -39,7 +39,6 @@ if not reason and pool_seconds == 0 then
   if books.currency ~= currency then
     reason = 'no_rate'
   else
-    lapse(books)
     seconds, total, least = longest_slice(slices, 0, spendable(books))
     -- Credit at or below zero carries no chargeable call, whatever its rate (rule C9).
     if not seconds or spendable(books) <= 0 then

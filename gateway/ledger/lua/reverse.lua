@@ -28,7 +28,6 @@ if not books then
 elseif not name then
   reason = 'unknown_payment'
 else
-  lapse(books)
   local lot = lot_of(books, name)
   left = lot and lot.available or 0
   if at_most then
