@@ -93,10 +93,17 @@ local function move_seconds(books, pool, name, from, to, seconds)
   books.moves[#books.moves + 1] = 'pool:' .. name .. ' ' .. from .. ' ' .. to .. ' ' .. text(seconds)
 end
 
+-- Note the entry that changed a pool, which is forgotten some time after its end: also one that this
+-- entry has made anew.
+local function keep_pool(pool, entry, until_ms)
+  redis.call('HSET', pool, 'entry', entry)
+  redis.call('PEXPIREAT', pool, until_ms)
+end
+
 -- The call of a settlement or a void, KEYS[6]: the answer that stands in its way, or its hold.
 local function call_to_close(print, pool_name)
   local cells = redis.call('HMGET', KEYS[6], 'state', 'answer:close', 'held', 'pins', 'pool',
-    'pool_seconds', 'user', 'type', 'number', 'rate')
+    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until')
   local stored = answered(cells[2], print)
   if stored or cells[1] ~= 'active' then
     return stored or 'refused closed 0'
@@ -106,7 +113,7 @@ local function call_to_close(print, pool_name)
   end
   return nil, { held = tonumber(cells[3]), pins = cells[4], pool = pool_name,
     pool_seconds = tonumber(cells[6]), user = cells[7], type = cells[8], number = cells[9],
-    rate = cells[10] }
+    rate = cells[10], pool_until = cells[11] }
 end
 
 -- End a call's hold for good. All that is known of the call goes into its entry of the journal, for
@@ -124,8 +131,8 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
     'number', hold.number, 'rate', hold.rate, ...)
   repay(books)
   local entry = close_books(books, 0)
-  if pool then
-    redis.call('HSET', pool, 'entry', entry)
+  if hold.pool_seconds > 0 then
+    keep_pool(pool, entry, hold.pool_until)
   end
   redis.call('SREM', live, ARGV[1] .. '/' .. call_id)
   -- What a repeated question needs, and for as long as one may come.

@@ -13,7 +13,7 @@ local call_id, extension, slices, pool_name = ARGV[2], tonumber(ARGV[3]), ARGV[4
 
 local print = fingerprint()
 local known = redis.call('HMGET', call, 'state', 'answer:extend', 'extension', 'seconds', 'held',
-  'pins', 'pool', 'pool_seconds')
+  'pins', 'pool', 'pool_seconds', 'pool_until')
 if known[1] ~= 'active' then
   return 'refused closed 0'
 end
@@ -48,7 +48,7 @@ if more > 0 or total then
   redis.call('HSET', call, 'seconds', text(seconds), 'held', text(held), 'pins', write_pins(pins),
     'pool_seconds', text(pool_seconds), 'entry', entry)
   if more > 0 then
-    redis.call('HSET', pool, 'entry', entry)
+    keep_pool(pool, entry, known[9])
   end
   answer = 'held ' .. text(seconds) .. ' ' .. text(held) .. ' ' .. text(books.total.available)
     .. ' ' .. text(pool_seconds)

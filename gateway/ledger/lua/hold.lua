@@ -70,9 +70,12 @@ local entry = close_books(books, 0)
 redis.call('HSET', call, 'state', 'active', 'user', user, 'type', ARGV[5], 'number', ARGV[6],
   'rate', ARGV[7], 'seconds', text(seconds), 'held', text(total), 'pins', write_pins(pins),
   'pool', pool_name, 'pool_seconds', text(pool_seconds), 'entry', entry)
-if pool_seconds > 0 then
-  redis.call('HSET', pool, 'entry', entry)
-  redis.call('PEXPIREAT', pool, tonumber(ARGV[12]) + POOL_LIFE_MS)
+if pool then
+  local pool_until = text(tonumber(ARGV[12]) + POOL_LIFE_MS)
+  redis.call('HSET', call, 'pool_until', pool_until)
+  if pool_seconds > 0 then
+    keep_pool(pool, entry, pool_until)
+  end
 end
 redis.call('SADD', live, ARGV[1] .. '/' .. call_id)
 return keep_answer(call, 'answer:hold', print, 'held ' .. text(seconds) .. ' ' .. text(total) .. ' '
