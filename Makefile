@@ -20,7 +20,8 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
 
-bench: $(INSTALLED) ## Authorizations a second, beside a bare server
+bench: $(INSTALLED) ## Calls and operations a second, each beside its limit; memory
+	@command -v redis-benchmark >/dev/null || tests/lab/apt-install redis-tools
 	@.venv/bin/python -m tests.bench
 
 clean: ## Remove what the targets made in this folder (the Asterisk tree stays in the cache)

@@ -25,9 +25,9 @@ class Statements:
 
     async def ping(self) -> None:
         """Return if the store answers."""
-        for shard in self._store.shards:
+        for client in {self._store.at(shard.tag) for shard in self._store.shards}:
             async with reached():
-                await self._store.at(shard.tag).ping()
+                await client.ping()
 
     async def owner_of(self, number: str) -> str | None:
         """Give the account that owns a dial-in number (E.164)."""

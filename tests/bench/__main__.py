@@ -1,4 +1,7 @@
-"""``make bench``: authorizations a second, beside a bare server that speaks the same dialogue."""
+"""``make bench``: what calls cost, each beside its limit in the same run.
+
+Authorizations a second beside a bare server that speaks the same dialogue; then the ledger alone.
+"""
 
 import asyncio
 import shutil
@@ -9,6 +12,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import ledger
 from tests.bench.load import CALLERS, Run, load
 from tests.lab import processes
 from tests.lab.gateway import Gateway
@@ -43,11 +47,13 @@ async def main() -> int:
         await gateway.start(until="/healthz")
         await gateway.open_account("bench", "--user", "ana")
         await gateway.grant("bench", "1000000", "bench")
-        return _report(await _rounds(bare_port, agi_port))
+        refused = _report(await _rounds(bare_port, agi_port))
     finally:
         await processes.stop(bare)
         await gateway.stop()
         ports.release()
+    await ledger.report(out)
+    return refused
 
 
 async def _rounds(bare_port: int, agi_port: int) -> list[tuple[Run, Run]]:

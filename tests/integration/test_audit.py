@@ -118,7 +118,7 @@ def key(at: Books, kind: str) -> str:
         ),
         pytest.param(
             lambda store, at: store.redis.delete(key(at, f"account:{at.account}")),
-            "is not there",
+            "open, but not there",
             id="an account that is lost",
         ),
     ],

@@ -11,6 +11,8 @@ import pytest
 from tests.lab.gateway import COMMAND
 from tests.lab.ports import Ports
 
+REVERSAL = ("--payment", "wire-7", "--reference", "back-1", "--reason", "charge-back")
+
 
 @dataclass(frozen=True)
 class Shell:
@@ -89,6 +91,44 @@ def test_accounts_are_kept_without_a_gateway_that_runs(shell: Shell) -> None:
     assert len(body["lots"]) == 1
 
 
+def test_credit_of_every_kind_can_be_given_and_taken_back(shell: Shell) -> None:
+    shell.run("accounts", "open", "contoso", "--currency", "USD", "--overdraft", "5")
+    shell.run("accounts", "set", "contoso", "--low-below", "2.50")
+    shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")
+    for expires in ("2999-01-31", "never"):
+        bonus = ("--reference", f"bonus-{expires}", "--bonus", "--expires", expires)
+        assert shell.run("accounts", "grant", "contoso", "3", *bonus).returncode == 0
+    late = ("--reference", "late", "--expires", "2020-01-31")
+    assert "expired" in shell.fails("accounts", "grant", "contoso", "3", *late)
+    assert "20.000000 is left" in shell.fails("accounts", "reverse", "contoso", "21", *REVERSAL)
+    taken = shell.run("accounts", "reverse", "contoso", "8", *REVERSAL[:3], "back-2", *REVERSAL[4:])
+    assert taken.stdout.endswith("8.000000 taken back, available 18.000000\n")
+    body = shell.account("contoso")
+    assert (body["reversed"], body["overdraft"]) == ("8.000000", "5.000000")
+    assert body["low_below"] == "2.500000"
+    assert isinstance(body["lots"], list)
+    assert [(lot["id"].split("-")[0], lot["expires_at"]) for lot in body["lots"]][1:] == [
+        ("bonus", "2999-01-31T00:00:00.000+00:00"),
+        ("bonus", None),
+    ]
+
+
+def test_an_audit_says_what_it_saw_and_ends_with_1_if_the_books_differ(shell: Shell) -> None:
+    shell.run("accounts", "open", "contoso", "--currency", "USD")
+    shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")
+    clean = shell.run("audit")
+    assert clean.returncode == 0
+    last = clean.stdout.splitlines()[-1]
+    assert last == "audit: 1 accounts, 0 live holds, 3 entries of the journal, 0 differences"
+    journal = shell.folder / "coinbox-data/store/appendonlydir"
+    [increments] = journal.glob("*.incr.aof")
+    # As if somebody had set the balance by hand.
+    increments.write_bytes(increments.read_bytes().replace(b"20000000 0 0", b"30000000 0 0"))
+    differing = shell.run("audit")
+    assert differing.returncode == 1
+    assert "by the journal 20.000000" in differing.stdout
+
+
 def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> None:
     dollars = ("--currency", "USD", "--number", "+18005550100")
     shell.run("accounts", "open", "contoso", *dollars)
@@ -101,9 +141,6 @@ def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> Non
         assert shell.fails("accounts", *command) == "coinbox: account nobody: unknown_account\n"
     currency = shell.fails("accounts", "open", "contoso", "--currency", "EUR")
     assert currency == "coinbox: account contoso: currency_differs\n"
-
-
-REVERSAL = ("--payment", "wire-7", "--reference", "back-1", "--reason", "charge-back")
 
 
 @pytest.mark.parametrize(
