@@ -222,7 +222,9 @@ async def saved_by_recharge(lab: Lab) -> Outcome:
         same("ended by", "caller", caller.ended_by),
         near("talked", 13.5, caller.ended - caller.answered),
         same("charges at the provider", ["5.000000"], [charge.amount for charge in charges]),
-        same("lots", ["0.011250", "5.000000"], [lot["granted"] for lot in lots]),
+        same("granted in all", "5.011250", body["granted"]),
+        # The first six seconds have used up the other.
+        same("lots with money left", ["5.000000"], [lot["granted"] for lot in lots]),
         # 18 s are billed: 0.01 + 18/60 of 0.0125
         same("charged", "0.013750", body["spent"]),
         same("available", "4.997500", body["available"]),
