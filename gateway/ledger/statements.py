@@ -1,7 +1,5 @@
 """What the store knows, read without a change."""
 
-from collections.abc import AsyncIterator
-
 from gateway import names
 from gateway.ledger import keys, scripts
 from gateway.ledger.outcomes import NEVER_MS, Hold, Lot, Statement
@@ -9,6 +7,7 @@ from gateway.ledger.store import Store, reached
 
 _OVERDRAFT = "overdraft"
 _RETIRED = "retired"
+_CALLS_AT_ONCE = 500
 _LOT_CELLS = (
     *("granted", "available", "held", "spent", "expired", "reversed"),
     *("purchased", "expires", "warned"),
@@ -53,17 +52,23 @@ class Statements:
 
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
-        async with reached():
-            return [hold async for hold in self._live_holds()]
+        return [hold for shard in self._store.shards for hold in await self._live_holds(shard)]
 
-    async def _live_holds(self) -> AsyncIterator[Hold]:
-        for shard in self._store.shards:
-            client = self._store.at(shard.tag)
-            for name in sorted(map(str, await client.smembers(shard.live))):
-                cells: dict[str, str] = await client.hgetall(shard.live_call(name))  # type: ignore[assignment]
-                if cells.get("state") == "active":
-                    account, _, call_id = name.partition("/")
-                    yield _hold(account, call_id, cells)
+    async def _live_holds(self, shard: keys.Shard) -> list[Hold]:
+        client = self._store.at(shard.tag)
+        found: list[Hold] = []
+        async with reached():
+            calls = sorted(map(str, await client.smembers(shard.live)))
+            for first in range(0, len(calls), _CALLS_AT_ONCE):
+                page = calls[first : first + _CALLS_AT_ONCE]
+                async with client.pipeline(transaction=False) as pipe:
+                    for call in page:
+                        pipe.hgetall(shard.live_call(call))
+                    holds = zip(page, await pipe.execute(), strict=True)
+                found += [
+                    _hold(call, cells) for call, cells in holds if cells.get("state") == "active"
+                ]
+        return found
 
 
 def paired(cells: list[str]) -> dict[str, str]:
@@ -123,7 +128,8 @@ def _lot(name: str, cells: dict[str, int], now_ms: int) -> Lot:
     )
 
 
-def _hold(account: str, call_id: str, cells: dict[str, str]) -> Hold:
+def _hold(call: str, cells: dict[str, str]) -> Hold:
+    account, _, call_id = call.partition("/")
     return Hold(
         call_id=call_id,
         account=account,
