@@ -82,7 +82,7 @@ class Ledger:
                     at.users,
                     at.operation("configure", operation_id),
                 ],
-                [account, operation_id, *settings, *users],
+                [account, operation_id, *settings, " ".join(numbers), *users],
             )
         )
         if refused:

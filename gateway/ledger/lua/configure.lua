@@ -2,7 +2,7 @@
 --
 -- KEYS  6 users  7 answer
 -- ARGV  2 operation id  3 recharge below  4 recharge amount (0: never)  5 low below (0: never)
---       6 overdraft  7... users
+--       6 overdraft  7 numbers, which are owned apart from the account  8... users
 --       3 to 6 may be "": left as they are
 -- Answers  "configured" | "refused unknown_account 0" | "refused conflict 0"
 -- Once for each operation id. A recharge that is switched on while already below its trigger is
@@ -27,7 +27,7 @@ for at, setting in ipairs(SETTINGS) do
   end
 end
 
-for at = 7, #ARGV do
+for at = 8, #ARGV do
   redis.call('SADD', users, ARGV[at])
 end
 enter(books, 'configure', unpack(books.changes))
