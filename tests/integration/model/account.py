@@ -1,0 +1,239 @@
+"""The books of one account in plain Python: each rule on money by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from gateway.ledger.outcomes import NEVER_MS, Held, Hold, Lot, Pool, Refused, Statement
+from gateway.rating.price import Slice
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+POOL_LIFE_MS = 3 * DAY_MS  # after its end
+WARNED_DAYS = (1, 7, 30)
+PARTS = ("granted", "available", "held", "spent", "expired", "reversed")
+KINDS = ("bonus", "paid")
+OVERDRAFT, RETIRED = "overdraft", "retired"
+Event = tuple[str, Mapping[str, str]]
+
+
+def twelve_months_after(ms: int) -> int:
+    """Rule M2: the same day of the next year, 28 February for 29 February."""
+    bought = EPOCH + timedelta(milliseconds=ms)
+    leap_day = (bought.month, bought.day) == (2, 29)
+    expires = bought.replace(year=bought.year + 1, day=28 if leap_day else bought.day)
+    return (expires - EPOCH) // timedelta(milliseconds=1)
+
+
+def new_lot(name: str, purchased_ms: int = 0, expires_ms: int = NEVER_MS + 1) -> Lot:
+    return Lot(name, purchased_ms, expires_ms, **dict.fromkeys(PARTS, 0))
+
+
+@dataclass
+class Live:
+    """A live call: what it holds, of which lots, and its last extension."""
+
+    hold: Hold
+    pins: dict[str, int] = field(default_factory=dict)
+    extended: tuple[object, Held | Refused] | None = None
+
+
+@dataclass
+class Pooled:
+    """The seconds of a pool that are not free."""
+
+    forgotten_ms: int
+    held: int = 0
+    used: int = 0
+
+
+@dataclass
+class Account:
+    """One account, as it is at one moment."""
+
+    name: str
+    currency: str
+    now_ms: int = 0
+    users: frozenset[str] = frozenset()
+    overdraft: int = 0
+    low_below: int = 0
+    recharge_below: int = 0
+    recharge_amount: int = 0
+    recharge_key: str = ""
+    recharge_failed: tuple[str, str, int] = "", "", 0
+    recharge_after_ms: int = 0
+    recharges: int = 0
+    low: bool = False
+    exhausted: bool = False
+    lapsed: int = 0  # since the last operation that changed the account
+    lots: dict[str, Lot] = field(
+        default_factory=lambda: {name: new_lot(name) for name in (OVERDRAFT, RETIRED)}
+    )
+    warned_days: dict[str, int] = field(default_factory=dict)
+    live: dict[str, Live] = field(default_factory=dict)
+    pools: dict[str, Pooled] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def sum(self, part: str) -> int:
+        return sum(getattr(lot, part) for lot in self.lots.values())
+
+    @property
+    def available(self) -> int:
+        return self.sum("available")
+
+    @property
+    def spendable(self) -> int:
+        """Rule M6."""
+        return self.available + self.overdraft
+
+    def dated(self) -> list[Lot]:
+        """Rule M3: earliest expiry first, then promotional before paid, then oldest first."""
+
+        def turn(lot: Lot) -> tuple[int, int, int, str]:
+            kind, _, _ = lot.lot.partition("-")
+            return lot.expires_ms, KINDS.index(kind), lot.purchased_ms, lot.lot
+
+        return sorted(
+            (self.lots[name] for name in self.lots.keys() - {OVERDRAFT, RETIRED}), key=turn
+        )
+
+    def add(self, name: str, **parts: int) -> None:
+        lot = self.lots[name]
+        sums = {part: getattr(lot, part) + micros for part, micros in parts.items()}
+        self.lots[name] = replace(lot, **sums)
+
+    def move(self, name: str, source: str, target: str, micros: int) -> None:
+        """Rule M5: money goes from one part of its lot to another, and no other way."""
+        self.add(name, **{source: -micros})
+        self.add(name, **{target: micros})
+
+    def look(self, now_ms: int) -> None:
+        """Rule M2: expired when now >= expires_at."""
+        self.now_ms = now_ms
+        for lot in self.dated():
+            if lot.expires_ms <= now_ms:
+                self.lapsed += lot.available
+                self.move(lot.lot, "available", "expired", lot.available)
+        known = self.pools.items()
+        self.pools = {name: pool for name, pool in known if now_ms <= pool.forgotten_ms}
+        self.retire()
+
+    def longest(self, slices: Sequence[Slice], held: int) -> Slice | None:
+        """Rule D4: the longest that can be paid, where so much is held already."""
+        return next((one for one in slices if one.micros - held <= self.spendable), None)
+
+    def take(self, micros: int, pins: dict[str, int]) -> None:
+        """Hold money of the lots in their order, and beyond them of the overdraft (rule M6)."""
+        for lot in (*self.dated(), self.lots[OVERDRAFT]):
+            taken = micros if lot.lot == OVERDRAFT else min(micros, lot.available)
+            self.move(lot.lot, "available", "held", taken)
+            pins[lot.lot] = pins.get(lot.lot, 0) + taken
+            micros -= taken
+
+    def give_back(self, pins: Mapping[str, int], charge: int) -> int:
+        """Rule M4: what a call leaves of a lot that has expired meanwhile is expired too."""
+        before = self.available
+        for lot in (*self.dated(), self.lots[OVERDRAFT]):
+            pinned = pins.get(lot.lot, 0)
+            spent = min(pinned, charge)
+            back_to = "expired" if lot.expires_ms <= self.now_ms else "available"
+            self.move(lot.lot, "held", "spent", spent)
+            self.move(lot.lot, "held", back_to, pinned - spent)
+            charge -= spent
+        return self.available - before
+
+    def take_seconds(self, pool: Pool | None) -> int:
+        """Hold a slice of a pool, or what is left of it."""
+        if pool is None:
+            return 0
+        known = self.pools.get(pool.name, Pooled(pool.ends_ms + POOL_LIFE_MS))
+        taken = max(0, min(pool.slice_seconds, pool.size_seconds - known.held - known.used))
+        if taken:
+            self.keep_pool(pool.name, replace(known, held=known.held + taken))
+        return taken
+
+    def give_back_seconds(self, hold: Hold, used: int) -> None:
+        known = self.pools.get(hold.pool)
+        if known and hold.pool_seconds:
+            held = known.held - hold.pool_seconds
+            self.keep_pool(hold.pool, replace(known, held=held, used=known.used + used))
+
+    def keep_pool(self, name: str, pool: Pooled) -> None:
+        self.pools.pop(name, None)
+        if pool.forgotten_ms > self.now_ms:
+            self.pools[name] = pool
+
+    def repay(self) -> None:
+        """Let the lots pay what was spent of the overdraft, as soon as they can (rule M6)."""
+        for lot in self.dated():
+            paid = min(self.lots[OVERDRAFT].spent, lot.available)
+            self.move(OVERDRAFT, "spent", "available", paid)
+            self.move(lot.lot, "available", "spent", paid)
+
+    def retire(self) -> None:
+        """Keep no more than the sums of lots that have nothing left."""
+        for lot in self.dated():
+            if lot.available == lot.held == 0:
+                self.add(RETIRED, **{part: getattr(lot, part) for part in PARTS})
+                del self.lots[lot.lot]
+
+    def tell(self, kind: str, **fields: str | int) -> None:
+        self.events.append((kind, {name: str(value) for name, value in fields.items()}))
+
+    def warn(self) -> None:
+        """Rule R6: a lot expires in 30, 7, 1 days."""
+        for lot in self.dated():
+            left_ms = lot.expires_ms - self.now_ms
+            days = next((days for days in WARNED_DAYS if left_ms <= days * DAY_MS), None)
+            if lot.available and days and days < self.warned_days.get(lot.lot, NEVER_MS):
+                self.warned_days[lot.lot] = days
+                what = {"micros": lot.available, "expires": lot.expires_ms, "days": days}
+                self.tell("lot_expiring", lot=lot.lot, **what)
+
+    def watch(self, needed: int, *, lifted: bool) -> None:
+        """Rule R6: low; used up, or less than a call needs were all given back. Each once."""
+        balance = self.available + self.sum("held")
+        left = balance + self.overdraft
+        had_credit = self.sum("granted") > 0 or self.overdraft > 0
+        low = had_credit and balance < self.low_below
+        exhausted = had_credit and (left <= 0 or left < needed)
+        sums = {"available": self.available, "held": self.sum("held")}
+        if low and not self.low:
+            self.tell("low", **sums, below=self.low_below)
+        if exhausted and not self.exhausted:
+            self.tell("exhausted", **sums, needed=needed)
+        self.low = low
+        self.exhausted = exhausted or (self.exhausted and not lifted)
+
+    def claim_recharge(self) -> None:
+        """Rules R1 and R2: below the trigger, one at a time, and not within a pause."""
+        wanted = self.recharge_amount > 0 and self.available < self.recharge_below
+        if wanted and not self.recharge_key and self.now_ms >= self.recharge_after_ms:
+            self.recharges += 1
+            self.recharge_key = f"recharge-{self.name}-{self.recharges}"
+            amount, currency = self.recharge_amount, self.currency
+            self.tell("recharge_due", key=self.recharge_key, amount=amount, currency=currency)
+
+    def close(self, needed: int = 0, *, lifted: bool = False) -> None:
+        """End an operation: do what follows from any of them."""
+        self.lapsed = 0
+        self.repay()
+        self.retire()
+        self.watch(needed, lifted=lifted)
+        self.claim_recharge()
+
+    def statement(self) -> Statement:
+        return Statement(
+            account=self.name,
+            currency=self.currency,
+            **{part: self.sum(part) for part in PARTS},
+            overdraft=self.overdraft,
+            low_below=self.low_below,
+            recharge_below=self.recharge_below,
+            recharge_amount=self.recharge_amount,
+            recharge_key=self.recharge_key,
+            lots=tuple(self.dated()),
+            overdrawn=self.lots[OVERDRAFT],
+            retired=self.lots[RETIRED],
+        )

@@ -1,0 +1,266 @@
+"""The ledger in plain Python, without a store: what each operation must answer, and do.
+
+Written from the rules and the headers of the scripts, to be read beside them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.ledger.outcomes import (
+    NEVER_MS,
+    Expired,
+    Granted,
+    Held,
+    Hold,
+    Pool,
+    Refused,
+    Reversed,
+    Settled,
+)
+from gateway.money import AMOUNT_MICROS_MAX
+from gateway.rating.price import Slice
+from tests.integration.model.account import (
+    DAY_MS,
+    HOUR_MS,
+    Account,
+    Live,
+    new_lot,
+    twelve_months_after,
+)
+from tests.integration.model.accounts import Accounts, once
+
+
+class Model(Accounts):
+    """The operations of `Ledger`, with the same arguments and answers."""
+
+    def open_account(self, account: str, currency: str) -> Refused | None:
+        of = self.accounts.setdefault(account, Account(account, currency))
+        return None if of.currency == currency else Refused("currency_differs")
+
+    def configure(
+        self, account: str, operation_id: str, *, numbers: Sequence[str], **changes: object
+    ) -> Refused | None:
+        if refused := self._configure(account, operation_id, numbers, **changes):
+            return Refused(refused.reason)
+        for number in numbers:
+            if self.owners.setdefault(number, account) != account:
+                return Refused(f"number_taken {number}")
+        return None
+
+    @once("configure", done_ms=DAY_MS)
+    def _configure(
+        self, of: Account, _: str, __: Sequence[str], *, users: Sequence[str], **settings: int
+    ) -> None:
+        raised = settings.get("overdraft", 0) > of.overdraft
+        of.users |= set(users)
+        for setting, value in settings.items():
+            setattr(of, setting, value)
+        if raised:
+            of.tell("credit")
+        of.close(lifted=raised)
+
+    @once("grant", done_ms=NEVER_MS)
+    def grant(
+        self,
+        of: Account,
+        reference: str,
+        micros: int,
+        currency: str,
+        *,
+        kind: str = "paid",
+        expires_ms: int | None = None,
+    ) -> Granted | Refused:
+        if expires_ms is None:
+            expires_ms = twelve_months_after(self.now_ms)
+        if of.currency != currency:
+            return Refused("currency_differs")
+        if of.sum("granted") + micros > AMOUNT_MICROS_MAX:
+            return Refused("too_large")
+        if expires_ms <= self.now_ms:
+            return Refused("expired")
+        name = f"{kind}-{self.now_ms}-{reference}"
+        of.lots[name] = new_lot(name, self.now_ms, expires_ms)
+        of.add(name, granted=micros, available=micros)
+        if of.recharge_key == reference:
+            of.recharge_key, of.recharge_after_ms = "", 0
+        of.tell("credit")
+        of.close(lifted=True)
+        return Granted(name, of.available)
+
+    @once("reverse", done_ms=NEVER_MS, refused_ms=HOUR_MS)
+    def reverse(
+        self,
+        of: Account,
+        _: str,
+        payment: str,
+        micros: int,
+        __: str,
+        *,
+        at_most: bool = False,
+    ) -> Reversed | Refused:
+        granted = self.kept("grant", of.name, payment)
+        if not granted:
+            of.close()
+            return Refused("unknown_payment")
+        name = granted.answer.lot
+        left = of.lots[name].available if name in of.lots else 0
+        if at_most:
+            micros = min(micros, left)
+        if micros > left:
+            of.close()
+            return Refused("exceeds_lot", left)
+        if micros:
+            of.move(name, "available", "reversed", micros)
+        of.close()
+        return Reversed(name, micros, of.available)
+
+    def expire(self, account: str) -> Expired | Refused:
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        lapsed = of.lapsed
+        of.warn()
+        of.close()
+        return Expired(lapsed, of.available)
+
+    def fail_recharge(
+        self, account: str, key: str, reason: str, *, pause_seconds: int
+    ) -> Refused | None:
+        of, failed = self.look(account), (key, reason, pause_seconds)
+        if not of or of.recharge_key != key:
+            return None if of and of.recharge_failed == failed else Refused("closed")
+        of.recharge_key, of.recharge_failed = "", failed
+        of.recharge_after_ms = self.now_ms + pause_seconds * 1000
+        of.close()
+        return None
+
+    def hold(self, account: str, call_id: str, *args: object, **kwargs: object) -> object:
+        """Hold, unless the call has ended: what paid for it pays for no other call."""
+        ended = self.kept("close", account, call_id)
+        return Refused("conflict") if ended else self._hold(account, call_id, *args, **kwargs)
+
+    @once("hold", done_ms=NEVER_MS, refused_ms=HOUR_MS)
+    def _hold(
+        self,
+        of: Account,
+        call_id: str,
+        slices: Sequence[Slice],
+        *,
+        user: str,
+        call_type: str,
+        number: str,
+        rate: str,
+        currency: str,
+        pool: Pool | None = None,
+        **_: float,
+    ) -> Held | Refused:
+        """Rule D1: nothing rings before it is paid for, by the pool or else by the lots."""
+        if user and user not in of.users:
+            of.close()
+            return Refused("unknown_user", of.available)
+        seconds = pooled = of.take_seconds(pool)
+        money = 0
+        if not pooled:
+            found = of.longest(slices, held=0)
+            if of.currency != currency:
+                of.close()
+                return Refused("no_rate", of.available)
+            if not found or of.spendable <= 0:  # rule C9
+                of.close(needed=slices[-1].micros)
+                return Refused("no_credit", of.available)
+            seconds, money = found.seconds, found.micros
+        live = Live(
+            Hold(
+                call_id=call_id,
+                account=of.name,
+                user=user,
+                call_type=call_type,
+                number=number,
+                rate=rate,
+                granted_seconds=seconds,
+                held=money,
+                extension=0,
+                pool=pool.name if pool else "",
+                pool_seconds=pooled,
+            )
+        )
+        of.take(money, live.pins)
+        of.live[call_id] = live
+        of.close()
+        return Held(seconds, money, of.available, pooled)
+
+    def extend(
+        self,
+        account: str,
+        call_id: str,
+        extension: int,
+        slices: Sequence[Slice],
+        *,
+        pool: Pool | None = None,
+    ) -> Held | Refused:
+        """Rule D3; extensions are numbered upwards, and the answer to the last is kept."""
+        of = self.look(account)
+        live = of.live.get(call_id) if of else None
+        if not of or not live:
+            return Refused("closed")
+        hold, question = live.hold, (extension, slices, pool)
+        if extension <= hold.extension or hold.pool != (pool.name if pool else ""):
+            known = live.extended
+            return known[1] if known and known[0] == question else Refused("conflict")
+        pooled = hold.pool_seconds + of.take_seconds(pool)
+        seconds, money = hold.granted_seconds + pooled - hold.pool_seconds, hold.held
+        found = of.longest(slices, hold.held) if pooled == hold.pool_seconds else None
+        if found and (found.micros < money or found.seconds + pooled <= seconds):
+            return Refused("conflict")  # it adds nothing to the call
+        if found:
+            of.take(found.micros - money, live.pins)
+            seconds, money = found.seconds + pooled, found.micros
+        answer: Held | Refused
+        if seconds > hold.granted_seconds:
+            of.close()
+            answer = Held(seconds, money, of.available, pooled)
+        else:
+            of.close(needed=slices[-1].micros)
+            answer = Refused("no_credit", of.available)
+        live.extended = question, answer
+        live.hold = replace(
+            hold, granted_seconds=seconds, held=money, extension=extension, pool_seconds=pooled
+        )
+        return answer
+
+    @once("close", done_ms=DAY_MS, unknown="closed")
+    def settle(
+        self,
+        of: Account,
+        call_id: str,
+        charge: int,
+        *,
+        pool: str = "",
+        pool_seconds: int = 0,
+        **_: int,
+    ) -> Settled | Refused:
+        """Rule D6: nothing is charged beyond what was held, and nothing twice."""
+        live = of.live.get(call_id)
+        if not live:
+            return Refused("closed")
+        if live.hold.pool != pool:
+            return Refused("conflict")
+        if charge > live.hold.held or pool_seconds > live.hold.pool_seconds:
+            return Refused("over_hold")
+        return self._close(of, live, charge, pool_seconds)
+
+    @once("close", done_ms=DAY_MS, unknown="closed")
+    def void(self, of: Account, call_id: str, *, pool: str = "", **_: int) -> Settled | Refused:
+        live = of.live.get(call_id)
+        if not live:
+            return Refused("closed")
+        return self._close(of, live, 0, 0) if live.hold.pool == pool else Refused("conflict")
+
+    def _close(self, of: Account, live: Live, charge: int, pool_seconds: int) -> Settled:
+        call_id = live.hold.call_id
+        del of.live[call_id]
+        self.forget("hold", of.name, call_id)
+        of.give_back_seconds(live.hold, pool_seconds)
+        returned = of.give_back(live.pins, charge)
+        of.close()
+        return Settled(charge, returned, of.available)

@@ -1,0 +1,238 @@
+"""What may be asked of a ledger in the state that a model is in, and when."""
+
+from calendar import isleap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from gateway.ledger.outcomes import NEVER_MS, Hold, Pool
+from gateway.money import AMOUNT_MICROS_MAX
+from gateway.rating.price import Slice
+from tests.integration.model.account import DAY_MS, EPOCH, HOUR_MS, WARNED_DAYS, Account
+from tests.integration.model.ledger import Model
+
+T = TypeVar("T")
+
+OPEN = ("contoso", "fabrikam")
+NUMBERS = ("+18005550100", "+18005550101")
+# What most of an example is about, and what else it may be about.
+OFTEN = ("grant", "grant", "hold", "hold", "hold", "extend", "extend", "settle", "settle", "void")
+ELSE = ("open_account", "configure", "expire", "fail_recharge", "reverse")
+SETTINGS: dict[str, st.SearchStrategy[int]] = {
+    "overdraft": st.sampled_from((100, 50, 10, 0)),
+    "low_below": st.sampled_from((20, 100, 0)),
+    "recharge_below": st.sampled_from((10, 50, 0)),
+    "recharge_amount": st.sampled_from((30, 0)),
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One that ledgers and models have both."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def on(self, ledger: object) -> Any:  # noqa: ANN401 - as wide as operations are
+        return getattr(ledger, self.name)(*self.args, **self.kwargs)
+
+    def again(self) -> "Operation":
+        return self
+
+    def elsewhere(self) -> "Operation":
+        """Give the same operation, with the same id, on another account."""
+        account, *args = self.args
+        other = OPEN[account == OPEN[0]]
+        return replace(self, args=(other, *args))
+
+    def otherwise(self) -> "Operation":
+        """Give another operation with the same id, if it has one."""
+        args, kwargs = list(self.args), dict(self.kwargs)
+        match self.name:
+            case "grant":
+                args[2] = args[2] % 100 + 1
+            case "settle":
+                args[2] ^= 1
+            case "reverse":
+                args[3] ^= 1
+            case "configure":
+                kwargs["numbers"] = NUMBERS[: len(kwargs["numbers"]) ^ 1]
+            case "hold":
+                kwargs["rate"] += " of another card"
+            case "extend":
+                args[3] = [replace(one, micros=one.micros + 1) for one in args[3]]
+            case "void":
+                kwargs["cause"] += 1
+        return Operation(self.name, tuple(args), kwargs)
+
+
+@st.composite
+def operations(draw: st.DrawFn, model: Model, serial: int, kinds: Sequence[str]) -> Operation:
+    """Draw one of the kinds; new ids are made from the serial number."""
+    kind = draw(st.sampled_from(kinds))
+    operation = getattr(_Asked(draw, model, serial), kind)()
+    assert isinstance(operation, Operation)
+    return operation
+
+
+class _Asked:
+    """Draws each kind of operation; most of what it draws can be done."""
+
+    def __init__(self, draw: st.DrawFn, model: Model, serial: int) -> None:
+        self._draw, self._model, self._serial = draw, model, serial
+        self._account = OPEN[self._in(8)]
+        if self._in(30):
+            self._account = "nobody"
+
+    def _in(self, times: int) -> bool:
+        """Draw True once in so many times."""
+        return bool(self._draw(st.integers(1, times)) == times)
+
+    def _one(self, *values: T) -> T:
+        return self._draw(st.sampled_from(values))
+
+    def _part(self, whole: int) -> int:
+        """Draw all of it most often, or some of it; once in a while more than there is."""
+        return self._one(whole, self._draw(st.integers(0, whole)), whole + self._in(10))
+
+    def _new(self, kind: str) -> str:
+        return f"{kind}-{self._serial + self._in(4)}"
+
+    def _of(self) -> Account:
+        return self._model.accounts.get(self._account, Account(self._account, "USD"))
+
+    def _currency(self) -> str:
+        return "EUR" if self._in(20) else "USD"
+
+    def _live(self) -> Hold | None:
+        """Pick a live call, of any account."""
+        holds = self._model.live_holds()
+        return self._one(*holds) if holds else None
+
+    def _slices(self, seconds: int, held: int) -> list[Slice]:
+        price = self._one(20, 60, 1, 200, 5, 0)
+        lengths = [(60, price), (30, price // 2), (6, price // 10)][: self._one(1, 2, 3)]
+        return [Slice(seconds + length, held + micros) for length, micros in lengths]
+
+    def _pool(self, name: str) -> Pool:
+        """Give the pool of a name, which says when it ends; how large it is may change."""
+        return Pool(name, self._one(90, 0, 60, 600), self._one(60, 30), int(name.split("-")[1]))
+
+    def open_account(self) -> Operation:
+        return Operation("open_account", (self._one(*OPEN), self._currency()), {})
+
+    def configure(self) -> Operation:
+        kwargs = {
+            "users": self._one((), ("alice",), ("alice", "bob")),
+            "numbers": self._one((), *((number,) for number in NUMBERS)),
+            **self._draw(st.fixed_dictionaries({}, optional=SETTINGS)),
+        }
+        return Operation("configure", (self._account, self._new("configure")), kwargs)
+
+    def grant(self) -> Operation:
+        now, due = self._model.now_ms, self._of().recharge_key
+        reference = due if due and self._in(2) else self._new("grant")
+        micros = AMOUNT_MICROS_MAX if self._in(30) else self._draw(st.integers(1, 100))
+        days = self._one(400, 1, 6, 8, 31, 40)
+        expires = self._one(None, None, now + days * DAY_MS, NEVER_MS, now + self._one(1, 0))
+        kwargs = {"kind": self._one("paid", "bonus"), "expires_ms": expires}
+        return Operation("grant", (self._account, reference, micros, self._currency()), kwargs)
+
+    def hold(self) -> Operation:
+        ends = milliseconds(next_month(EPOCH + timedelta(milliseconds=self._model.now_ms)))
+        kwargs = {
+            "user": "eve" if self._in(20) else self._one("alice", ""),
+            "call_type": "user_out",
+            "number": "+442071838750",
+            "rate": "the rate",
+            "currency": self._currency(),
+            "seconds_max": 1.0,
+            "pool": self._pool(f"domestic-{ends}") if self._in(4) else None,
+        }
+        return Operation("hold", (self._account, self._new("call"), self._slices(0, 0)), kwargs)
+
+    def extend(self) -> Operation:
+        live = self._live()
+        if live is None:
+            return self.hold()
+        number = live.extension + self._one(1, 1, 2, 0)
+        slices = self._slices(live.granted_seconds - live.pool_seconds, live.held)
+        pool = self._pool(live.pool) if live.pool and not self._in(20) else None
+        return Operation("extend", (live.account, live.call_id, number, slices), {"pool": pool})
+
+    def settle(self) -> Operation:
+        live, now = self._live(), self._model.now_ms
+        if live is None:
+            return self.hold()
+        kwargs = {
+            "seconds": 60,
+            "answered_ms": now - 60_000,
+            "ended_ms": now,
+            "cause": 16,
+            "pool": "" if self._in(20) else live.pool,
+            "pool_seconds": self._part(live.pool_seconds),
+        }
+        args = (live.account, live.call_id, self._part(live.held))
+        return Operation("settle", args, kwargs)
+
+    def void(self) -> Operation:
+        live = self._live()
+        if live is None:
+            return self.hold()
+        kwargs = {"cause": 16, "pool": "" if self._in(20) else live.pool}
+        return Operation("void", (live.account, live.call_id), kwargs)
+
+    def reverse(self) -> Operation:
+        payment = self._one(*self._model.payments(self._account), "nothing")
+        micros = self._draw(st.integers(1, 60))
+        args = (self._account, self._new("reverse"), payment, micros, "refund")
+        return Operation("reverse", args, {"at_most": self._one(False, True)})
+
+    def expire(self) -> Operation:
+        return Operation("expire", (self._account,), {})
+
+    def fail_recharge(self) -> Operation:
+        of = self._of()
+        key = self._one(of.recharge_key or of.recharge_failed[0], "another")
+        kwargs = {"pause_seconds": self._one(600, 0)}
+        return Operation("fail_recharge", (self._account, key, "card_expired"), kwargs)
+
+
+@st.composite
+def times(draw: st.DrawFn, model: Model) -> int:
+    """Draw a time that lies ahead: when something changes, or just beside that."""
+    groups = [[edge for edge in edges if edge > model.now_ms] for edges in _edges(model)]
+    edge = draw(st.sampled_from(draw(st.sampled_from([edges for edges in groups if edges]))))
+    return max(model.now_ms + 1, edge + draw(st.sampled_from((0, -1, 1))))
+
+
+def _edges(model: Model) -> Iterator[list[int]]:
+    now, accounts = model.now_ms, model.accounts.values()
+    yield [now + later for later in (1, 1000, HOUR_MS)]
+    yield [now + later for later in (DAY_MS, 10 * DAY_MS)]
+    yield [of.recharge_after_ms for of in accounts]
+    yield model.ends_ms()
+    yield [pool.forgotten_ms for of in accounts for pool in of.pools.values()]
+    dated = [lot for of in accounts for lot in of.dated() if lot.expires_ms < NEVER_MS]
+    expiries = sorted(lot.expires_ms for lot in dated)
+    yield expiries[:2]
+    yield [expires - days * DAY_MS for expires in expiries for days in WARNED_DAYS]
+    at = EPOCH + timedelta(milliseconds=now)
+    years = (year for year in range(at.year, at.year + 9) if isleap(year))
+    leap_days = (at.replace(year, 2, 29, 0, 0, 0, 0) for year in years)
+    next_leap_day = next(day for day in leap_days if day > at)
+    for day in (next_month(at), next_leap_day + timedelta(days=1)):
+        yield [milliseconds(day - timedelta(days=1)), milliseconds(day)]
+
+
+def next_month(at: datetime) -> datetime:
+    start = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (start + timedelta(days=32)).replace(day=1)
+
+
+def milliseconds(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,131 @@
+"""What can be seen of a ledger: of a real one, of a model, and what the rules say of it."""
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain, cycle
+from operator import attrgetter
+from typing import Any
+
+from redis.asyncio import Redis
+
+from gateway.ledger.connection import Server
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import Hold, Lot, Statement
+from gateway.ledger.statements import Statements
+from gateway.ledger.store import Store
+from tests.conftest import SHARDS
+from tests.integration.model.account import PARTS, Event
+from tests.integration.model.clock import Clock
+from tests.integration.model.ledger import Model
+from tests.integration.model.operations import NUMBERS, OPEN, Operation
+
+
+@dataclass(frozen=True)
+class View:
+    """All that can be seen of a ledger at one moment."""
+
+    statements: dict[str, Statement] = field(default_factory=dict)
+    live: list[Hold] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    events: dict[str, list[Event]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)  # keys of what is forgotten one day
+
+
+class Lab:
+    """Two clients of one server, as two gateways have them, and the server's clock."""
+
+    def __init__(self, clock: Clock, one: Redis, other: Redis) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clock, self.redis = clock, one
+        stores = [Store(Server(client), SHARDS) for client in (one, other)]
+        self.store, self.statements = stores[0], Statements(stores[0])
+        self.ledgers = [Ledger(store) for store in stores]
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - as wide as what is run
+        """Do something on the loop, from the thread that a state machine runs in."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def flush(self) -> None:
+        await self.redis.flushall()
+
+    async def set_clock(self, now_ms: int) -> None:
+        await self._clock.set(self.redis, now_ms)
+
+    async def ask(self, asked: Iterable[Operation]) -> list[Any]:
+        """Ask for all at once, of one client and the other in turn."""
+        turns = zip(asked, cycle(self.ledgers), strict=False)
+        return await asyncio.gather(*(one.on(ledger) for one, ledger in turns))
+
+    async def view(self) -> View:
+        statements = {account: await self.statements.statement(account) for account in OPEN}
+        owners = {number: await self.statements.owner_of(number) for number in NUMBERS}
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.keys("*/*")
+            for shard in self.store.shards:
+                pipe.xrange(shard.events)
+            keys, *streams = await pipe.execute()
+        events: dict[str, list[Event]] = {}
+        for _, fields in chain.from_iterable(streams):
+            told = events.setdefault(fields.pop("account"), [])
+            told.append((fields.pop("event"), fields))
+        return View(
+            {name: comparable(found) for name, found in statements.items() if found},
+            in_order(await self.statements.live_holds()),
+            {number: owner for number, owner in owners.items() if owner},
+            events,
+            {key.partition(":")[2] for key in keys},
+        )
+
+
+def view_of(model: Model) -> View:
+    accounts = model.look_at_all()
+    return View(
+        {of.name: comparable(of.statement()) for of in accounts},
+        in_order(model.live_holds()),
+        model.owners,
+        {of.name: of.events for of in accounts if of.events},
+        model.kept_names(),
+    )
+
+
+def in_order(holds: Iterable[Hold]) -> list[Hold]:
+    return sorted(holds, key=attrgetter("account", "call_id"))
+
+
+def comparable(found: Statement) -> Statement:
+    """Leave out what no rule says: when a lot that has lapsed is put to those retired."""
+    lots = [lot for lot in found.lots if lot.available or lot.held]
+    over = [found.retired, *(lot for lot in found.lots if lot not in lots)]
+    return replace(
+        found,
+        lots=tuple(lots),
+        overdrawn=replace(found.overdrawn, purchased_ms=0, expires_ms=0),
+        retired=Lot("retired", 0, 0, *(sum(getattr(lot, part) for lot in over) for part in PARTS)),
+    )
+
+
+def check_rules(view: View, before: View, now_ms: int, limits: Collection[int]) -> None:
+    """Hold what the ledger says against the rules themselves, whatever a model says.
+
+    ``limits`` of overdrafts may have been in force since the view before.
+    """
+    for account, found in view.statements.items():
+        every = (*found.lots, found.overdrawn, found.retired)
+        for sums in (found, *every):  # M5
+            granted, *parts = (getattr(sums, part) for part in PARTS)
+            assert granted == sum(parts)
+        for part in PARTS:
+            assert getattr(found, part) == sum(getattr(lot, part) for lot in every)
+        for lot in (*found.lots, found.retired):  # M1
+            assert min(getattr(lot, part) for part in PARTS) >= 0
+        for lot in found.lots:  # M2
+            assert lot.available == 0 or lot.expires_ms > now_ms
+        live = [hold.held for hold in view.live if hold.account == account]
+        assert found.held == sum(live)  # M4, D6
+        deepest = [0, -found.overdraft, *(-limit for limit in limits)]
+        if account in before.statements:
+            was = before.statements[account]
+            deepest += [-was.overdraft, was.overdrawn.available]
+        assert min(deepest) <= found.overdrawn.available <= 0  # M6
+        assert found.available >= found.overdrawn.available

@@ -1,0 +1,276 @@
+"""The ledger beside a plain model of it: any operations, in any order, at any time.
+
+A failure prints the steps that lead to it, as few as were found, and a line that repeats them:
+`@reproduce_failure(...)`, to be put above `class LedgerMachine`. The whole run is repeated with the
+seed that pytest prints at its start: `pytest --randomly-seed=...` and this file.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from copy import deepcopy
+from dataclasses import fields
+from datetime import UTC, datetime
+from functools import partial
+from itertools import permutations
+from random import getrandbits
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from gateway.ledger.audit import audit
+from gateway.ledger.connection import connect
+from gateway.ledger.outcomes import Expired, Pool
+from gateway.rating.price import Slice
+from tests.integration.model.account import DAY_MS, twelve_months_after
+from tests.integration.model.clock import stopped_clock
+from tests.integration.model.ledger import Model
+from tests.integration.model.operations import (
+    ELSE,
+    OFTEN,
+    OPEN,
+    SETTINGS,
+    Operation,
+    milliseconds,
+    operations,
+    times,
+)
+from tests.integration.model.view import Lab, View, check_rules, view_of
+from tests.lab.processes import until
+
+T = TypeVar("T")
+
+STARTS = [
+    milliseconds(at)
+    for at in (
+        datetime(2026, 11, 23, 7, 30, tzinfo=UTC),
+        datetime(2023, 2, 28, 23, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2024, 2, 28, 23, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2024, 2, 29, tzinfo=UTC),
+        datetime(2024, 2, 29, 23, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2027, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2028, 1, 31, 12, tzinfo=UTC),
+        datetime(2096, 2, 29, 12, tzinfo=UTC),
+    )
+]
+
+
+def of_machine(drawn: Callable[["LedgerMachine"], st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
+    """Draw by the state that a machine is in."""
+    return st.runner().flatmap(drawn)
+
+
+ANY = of_machine(lambda machine: machine.possible())
+SEVERAL = of_machine(lambda machine: st.lists(machine.possible(), min_size=2, max_size=3))
+ASKED = of_machine(lambda machine: st.sampled_from(machine.asked))
+LATER = of_machine(lambda machine: times(machine.model))
+HOW = st.sampled_from((Operation.again, Operation.otherwise, Operation.elsewhere))
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """After every step a real ledger is as the model is, and as the rules want it."""
+
+    lab: ClassVar[Lab]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: Model = Model()
+        self.seen = View()
+        self.asked: list[Operation] = []
+        self.kinds: list[str] = []
+        self.sound = False
+
+    @initialize(
+        now_ms=st.sampled_from(STARTS),
+        kinds=st.sets(st.sampled_from(ELSE)),
+        settings=st.fixed_dictionaries({}, optional=SETTINGS),
+    )
+    def begin(self, now_ms: int, kinds: set[str], settings: dict[str, int]) -> None:
+        """Open two accounts. The fewer kinds of operations, the further an example gets."""
+        self.kinds = [*OFTEN, *(kind for kind in ELSE if kind in kinds)]
+        self.lab.run(self.lab.flush())
+        self.wait(now_ms)
+        for account in OPEN:
+            self.perform(Operation("open_account", (account, "USD"), {}))
+            wanted = {"users": ("alice",), "numbers": (), **settings}
+            self.perform(Operation("configure", (account, "configure"), wanted))
+
+    @rule(operation=ANY)
+    def ask(self, operation: Operation) -> None:
+        self.perform(operation)
+
+    @rule(operation=ANY)
+    def ask_twice(self, operation: Operation) -> None:
+        """Both clients ask for the same at once, as when one takes over from the other."""
+        one, other = self.perform(operation, operation)
+        assert one == other or operation.name == "expire"
+
+    @rule(several=SEVERAL)
+    def race(self, several: list[Operation]) -> None:
+        self.perform(*several)
+
+    @rule(operation=ASKED, how=HOW)
+    def ask_after(self, operation: Operation, how: Callable[[Operation], Operation]) -> None:
+        """Ask for what was asked before: the same, or something else with the same id."""
+        self.perform(how(operation))
+
+    @rule(now_ms=LATER)
+    def wait(self, now_ms: int) -> None:
+        self.model.now_ms = now_ms
+        self.lab.run(self.lab.set_clock(now_ms))
+        self.compare([self.model], limits=[])
+
+    def possible(self) -> st.SearchStrategy[Operation]:
+        return operations(self.model, len(self.asked), self.kinds)
+
+    def perform(self, *asked: Operation) -> list[Any]:
+        """Ask for all at once: a model that is asked in one order or another does the same."""
+        answers: list[Any] = self.lab.run(self.lab.ask(asked))
+        self.asked += asked
+        self.sound = False
+        expected, models = [], []
+        for order in permutations(range(len(asked))):
+            model = deepcopy(self.model)
+            given = {place: asked[place].on(model) for place in order}
+            expected.append([given[place] for place in range(len(asked))])
+            models.append(model)
+        assert answers in expected
+        alike = [model for model, given in zip(models, expected, strict=True) if given == answers]
+        self.compare(alike, limits=[one.kwargs.get("overdraft") or 0 for one in asked])
+        return answers
+
+    def compare(self, models: list[Model], limits: list[int]) -> None:
+        """Go on with the model that looks as the ledger does."""
+        found = self.lab.run(self.lab.view())
+        check_rules(found, self.seen, models[0].now_ms, limits)
+        views = [view_of(model) for model in models]
+        if found not in views:
+            for part in fields(View):  # one by one, or a failure tells little
+                assert getattr(found, part.name) == getattr(views[0], part.name)
+        self.model, self.seen, self.sound = models[views.index(found)], found, True
+
+    def teardown(self) -> None:
+        """Replay the journal of an example that went well."""
+        if self.sound:
+            assert self.lab.run(audit(self.lab.store)).differences == []
+
+
+@pytest.fixture(scope="module")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
+    folder = tmp_path_factory.mktemp("clocked")
+    async with (
+        stopped_clock(folder, STARTS[0]) as clock,
+        connect(clock.url) as one,
+        connect(clock.url) as other,
+    ):
+        yield Lab(clock, one, other)
+
+
+async def explore(lab: Lab, examples: int, steps: int) -> None:
+    class Machine(LedgerMachine):
+        """The ledger's, with a lab."""
+
+    Machine.lab = lab
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        seed(getrandbits(32))(Machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=False,  # also in CI, where it is Hypothesis' default
+            print_blob=True,
+            phases=(Phase.reuse, Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+# A failure takes Hypothesis up to five minutes more, in which it looks for fewer steps.
+@pytest.mark.timeout(600)
+async def test_the_ledger_does_as_its_model_does(lab: Lab) -> None:
+    await explore(lab, examples=100, steps=50)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+async def test_the_ledger_does_as_its_model_does_for_long(lab: Lab) -> None:
+    await explore(lab, examples=800, steps=60)
+
+
+@settings(deadline=None)
+@given(
+    bought=st.datetimes(
+        datetime(1971, 1, 1),  # noqa: DTZ001 - the strategy wants its bounds without a zone
+        datetime(2120, 12, 31),  # noqa: DTZ001 - as above
+        timezones=st.just(UTC),
+    )
+)
+@example(bought=datetime(2024, 2, 28, 23, 59, 59, 999_000, tzinfo=UTC))
+@example(bought=datetime(2024, 2, 29, tzinfo=UTC))
+@example(bought=datetime(2024, 2, 29, 23, 59, 59, 999_000, tzinfo=UTC))
+@example(bought=datetime(2024, 3, 1, tzinfo=UTC))
+@example(bought=datetime(2023, 2, 28, tzinfo=UTC))
+@example(bought=datetime(2023, 3, 1, tzinfo=UTC))
+@example(bought=datetime(2000, 2, 29, 12, tzinfo=UTC))
+@example(bought=datetime(2100, 2, 28, tzinfo=UTC))
+@example(bought=datetime(2099, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
+async def test_a_lot_bought_at_any_time_is_spent_until_twelve_calendar_months_later(
+    lab: Lab, bought: datetime
+) -> None:
+    # M2.
+    now_ms = milliseconds(bought)
+    expires_ms = twelve_months_after(now_ms)
+    await lab.flush()
+    await lab.set_clock(now_ms)
+    await lab.ledgers[0].open_account("contoso", "USD")
+    await lab.ledgers[0].grant("contoso", "pay", 10, "USD")
+    for at_ms, available in ((now_ms, 10), (expires_ms - 1, 10), (expires_ms, 0)):
+        await lab.set_clock(at_ms)
+        found = await lab.statements.statement("contoso")
+        assert found is not None
+        assert (found.available, found.expired) == (available, 10 - available)
+        assert await lab.ledgers[0].expire("contoso") == Expired(10 - available, available)
+
+
+async def test_what_nobody_can_ask_for_again_leaves_the_memory(lab: Lab) -> None:
+    ledger, now_ms = lab.ledgers[0], STARTS[0]
+    await lab.flush()
+    await lab.set_clock(now_ms)
+    await ledger.open_account("contoso", "USD")
+    await ledger.grant("contoso", "pay", 1000, "USD")
+    before = await lab.redis.dbsize()
+    hold = partial(
+        ledger.hold,
+        user="",
+        call_type="user_out",
+        number="+442071838750",
+        rate="the rate",
+        currency="USD",
+        seconds_max=1.0,
+    )
+    pool = Pool("domestic", size_seconds=60, slice_seconds=60, ends_ms=now_ms + DAY_MS)
+    settle = partial(ledger.settle, seconds=60, answered_ms=now_ms, ended_ms=now_ms, cause=16)
+    for number in range(10):
+        await hold("contoso", f"settled-{number}", [Slice(60, 10)])
+        await settle("contoso", f"settled-{number}", 5)
+        await hold("contoso", f"pooled-{number}", [Slice(60, 10)], pool=pool)
+        await ledger.void("contoso", f"pooled-{number}", cause=16, pool="domestic")
+        await hold("contoso", f"refused-{number}", [Slice(60, 2000)])
+        await ledger.reverse("contoso", f"refused-{number}", "pay", 2000, "refund")
+        await ledger.configure("contoso", f"setting-{number}", low_below=number)
+    assert await lab.redis.dbsize() == before + 51
+    await lab.set_clock(now_ms + 5 * DAY_MS)
+
+    async def is_as_before() -> bool:
+        # What takes memory, whether or not it can still be read.
+        return bool(await lab.redis.dbsize() == before)
+
+    await until(is_as_before, "the memory given back")
