@@ -1,0 +1,268 @@
+"""Each operation of the ledger, on an account that is prepared for it, and what it leaves."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway.ledger import store as ledger_store
+from gateway.ledger.audit import audit
+from gateway.ledger.connection import Server, connect
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import (
+    Expired,
+    Granted,
+    Held,
+    LedgerUnavailableError,
+    Pool,
+    Refused,
+    Reversed,
+    Settled,
+)
+from gateway.ledger.statements import Statements
+from tests.conftest import SHARDS, Store
+from tests.integration.books import FAR_MS, PARTS, Books, books
+from tests.lab.processes import POLL_SECONDS, until
+
+Ask = Callable[[Books], Awaitable[object]]
+
+T = TypeVar("T")
+Picture = dict[str, object]
+
+MINUTES = Pool("domestic-2026-11", 300, 60, FAR_MS)
+UNAVAILABLE = "unavailable"
+LAPSES_IN_MS = 200
+# A moment of the store's clock, also within the name of a lot or as the id of an entry; and a
+# fingerprint of arguments, which may be of moments.
+_MOMENT = re.compile(r"\b(?:\d{13}(?:-\d+)?|[0-9a-f]{40})\b")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is asked, what is answered, and what the account has then.
+
+    One that can tell that it was done already may answer that, ``again``.
+    """
+
+    ask: Ask
+    answer: object
+    sums: tuple[int, int, int, int, int]
+    prepare: Ask
+    again: object = None
+
+    def answers(self, *, again: bool) -> set[str]:
+        """Give the right answers, also those to one who may be asking ``again``."""
+        return {repr(self.answer)} | ({repr(self.again)} if again and self.again else set())
+
+
+async def nothing(_at: Books) -> None:
+    """Leave the account to be opened."""
+
+
+async def two_calls(at: Books) -> None:
+    """Open 70 and 30, with 30 held for `first`, which was extended once, and 20 for `second`.
+
+    `minutes` holds a minute of a pool. With less than 20 available a recharge is due; a balance of
+    less than 80 is low.
+    """
+    await at.store.ledger.open_account(at.account, "USD")
+    await at.configure("users", users=["alice"])
+    await at.grant("a", 70)
+    await at.grant("b", 30, kind="bonus", expires_ms=FAR_MS)
+    await at.configure("thresholds", recharge_below=20, recharge_amount=500, low_below=80)
+    await at.hold("first", (60, 10))
+    await at.extend("first", 1, (120, 30))
+    await at.hold("second", (60, 20))
+    await at.hold("minutes", (60, 20), pool=MINUTES)
+
+
+async def a_lot_has_lapsed(at: Books) -> None:
+    await at.store.ledger.open_account(at.account, "USD")
+    await at.configure("users", users=["alice"])
+    await at.grant("a", 70)
+    seconds, micros = await at.store.redis.time()
+    await at.grant("b", 30, kind="bonus", expires_ms=seconds * 1000 + micros // 1000 + LAPSES_IN_MS)
+
+    async def lapsed() -> bool:
+        return (await at.statement()).expired == 30
+
+    await until(lapsed, "the lot has lapsed")
+
+
+async def a_recharge_is_due(at: Books) -> None:
+    await two_calls(at)
+    await at.hold("third", (60, 50))
+
+
+OPERATIONS = {
+    "open_account": Operation(
+        lambda at: at.store.ledger.open_account(at.account, "USD"), None, (0, 0, 0, 0, 0), nothing
+    ),
+    "configure": Operation(
+        lambda at: at.configure("settings", users=["bob"], recharge_below=60, overdraft=40),
+        None,
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "grant": Operation(
+        lambda at: at.grant("pay", 40), Granted("paid-T-pay", 90), (90, 50, 0, 0, 0), two_calls
+    ),
+    "reverse": Operation(
+        lambda at: at.reverse("refund", "b", 10),
+        Reversed("bonus-T-b", 10, 40),
+        (40, 50, 0, 0, 10),
+        two_calls,
+    ),
+    "expire": Operation(
+        lambda at: at.expire(),
+        Expired(30, 70),
+        (70, 0, 0, 30, 0),
+        a_lot_has_lapsed,
+        again=Expired(0, 70),
+    ),
+    "hold": Operation(
+        lambda at: at.hold("third", (60, 50)), Held(60, 50, 0), (0, 100, 0, 0, 0), two_calls
+    ),
+    "hold refused": Operation(
+        lambda at: at.hold("dear", (60, 200)),
+        Refused("no_credit", 50),
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "hold minutes": Operation(
+        lambda at: at.hold("more", (60, 20), pool=MINUTES),
+        Held(60, 0, 50, 60),
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "extend": Operation(
+        lambda at: at.extend("first", 2, (180, 80)), Held(180, 80, 0), (0, 100, 0, 0, 0), two_calls
+    ),
+    "settle": Operation(
+        lambda at: at.settle("first", 25), Settled(25, 5, 55), (55, 20, 25, 0, 0), two_calls
+    ),
+    "settle minutes": Operation(
+        lambda at: at.settle("minutes", 0, pool=MINUTES.name, pool_seconds=45),
+        Settled(0, 0, 50),
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "void": Operation(
+        lambda at: at.void("second"), Settled(0, 20, 70), (70, 30, 0, 0, 0), two_calls
+    ),
+    "fail_recharge": Operation(
+        lambda at: at.fail_recharge(f"recharge-{at.account}-1", 60),
+        None,
+        (0, 100, 0, 0, 0),
+        a_recharge_is_due,
+    ),
+}
+
+
+@asynccontextmanager
+async def client(url: str) -> AsyncIterator[Store]:
+    """Reach a store by connections that nobody else uses."""
+    async with connect(url) as redis:
+        shards = ledger_store.Store(Server(redis), SHARDS)
+        yield Store(redis, shards, Ledger(shards), Statements(shards))
+
+
+async def prepared(store: Store, name: str) -> Books:
+    """Prepare an account for an operation; in an empty store it is always the same."""
+    at = books(store, f"{name.replace(' ', '-')}-contoso")
+    await OPERATIONS[name].prepare(at)
+    return at
+
+
+async def known(operation: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the outcome is known."""
+    while True:
+        try:
+            return await operation()
+        except LedgerUnavailableError:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def outcomes(ats: dict[str, Books]) -> dict[str, str]:
+    """Ask for operations all at once: the answers, and why there is none where there is none."""
+
+    async def outcome(name: str, at: Books) -> str:
+        try:
+            return timeless(await OPERATIONS[name].ask(at))
+        except LedgerUnavailableError as error:
+            return f"{UNAVAILABLE}: {error}"
+
+    async with asyncio.TaskGroup() as tasks:
+        asked = {name: tasks.create_task(outcome(name, at)) for name, at in ats.items()}
+    return {name: one.result() for name, one in asked.items()}
+
+
+def wrong(told: dict[str, str], *, again: bool) -> dict[str, str]:
+    """Give the answers that are not right; ``again`` if those who asked had asked before."""
+    return {
+        name: answer
+        for name, answer in told.items()
+        if answer not in OPERATIONS[name].answers(again=again)
+    }
+
+
+async def undisturbed(store: Store) -> dict[str, Picture]:
+    """Do each operation with nothing in its way, and give what it leaves."""
+    pictures = {}
+    for name, operation in OPERATIONS.items():
+        await store.redis.flushall()
+        at = await prepared(store, name)
+        before = await picture(at)
+        assert timeless(await operation.ask(at)) == repr(operation.answer)
+        assert await sums(at) == operation.sums
+        pictures[name] = await picture(at)
+        assert pictures[name] != before
+        assert await differences(store) == []
+    return pictures
+
+
+async def picture(at: Books) -> Picture:
+    """Give all that the store knows of an account, its entries and events too, less the times."""
+    redis: Any = at.store.redis
+    shard = at.store.store.account(at.account).shard
+    read = {
+        "hash": redis.hgetall,
+        "set": redis.smembers,
+        "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
+    }
+    found: Picture = {}
+    async for key in redis.scan_iter(match=f"*:{at.account}*"):
+        cells = await read[await redis.type(key)](key)
+        ordered = sorted(cells.items() if isinstance(cells, dict) else cells)
+        found[key] = timeless((ordered, await redis.ttl(key) > 0))
+    for stream in (shard.journal, shard.events):
+        found[stream] = [timeless(entry) for entry in await entries(at, stream)]
+    live = sorted(await redis.smembers(shard.live))
+    found[shard.live] = [name for name in live if name.startswith(f"{at.account}/")]
+    return found
+
+
+async def entries(at: Books, stream: str) -> list[dict[str, str]]:
+    """Give an account's entries of a stream."""
+    redis: Any = at.store.redis
+    every = [fields for _, fields in await redis.xrange(stream)]
+    return [fields for fields in every if fields["account"] == at.account]
+
+
+async def differences(store: Store) -> list[str]:
+    """Give what an audit of all that is there finds."""
+    found = await audit(store.store)
+    assert found.accounts
+    return found.differences
+
+
+async def sums(at: Books) -> tuple[int, ...]:
+    """Give what there is of each part."""
+    statement = await at.statement()
+    return tuple(getattr(statement, part) for part in PARTS)
+
+
+def timeless(value: object) -> str:
+    return _MOMENT.sub("T", repr(value))
