@@ -1,4 +1,11 @@
 import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +13,20 @@ from hypothesis import strategies as st
 
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from tests.conftest import Store
-from tests.integration.books import FAR_MS, PAST_MS, funded
+from tests.integration import operations
+from tests.integration.books import FAR_MS, PAST_MS, Books, funded
+from tests.integration.operations import (
+    OPERATIONS,
+    UNAVAILABLE,
+    Picture,
+    client,
+    differences,
+    entries,
+    outcomes,
+    picture,
+    prepared,
+    wrong,
+)
 from tests.lab.processes import until
 
 
@@ -41,27 +61,66 @@ async def test_a_question_that_is_given_up_takes_no_other_with_it(store: Store, 
     assert await at.sums() == (0, 200, 0, 0)
 
 
-async def test_a_store_that_is_frozen_is_unavailable_and_nothing_is_lost(store: Store) -> None:
+@pytest.fixture(scope="module")
+async def undisturbed(store: Store) -> dict[str, Picture]:
+    return await operations.undisturbed(store)
+
+
+async def test_a_store_that_is_frozen_is_unavailable_to_readers(store: Store) -> None:
     at = await funded(store, 100)
     async with store.frozen():
-        for asked in (
+        told = await asyncio.gather(
             store.statements.ping(),
             at.statement(),
-            at.hold("call", (60, 10)),
             store.statements.live_holds(),
+            store.statements.accounts(),
             store.statements.owner_of("+18005550100"),
-        ):
-            with pytest.raises(LedgerUnavailableError):
-                await asked
-    # Whether the hold was done is unknown: asked again, it is done once.
-    assert await at.hold("call", (60, 10)) == Held(60, 10, 90)
+            return_exceptions=True,
+        )
+    assert [type(one) for one in told] == [LedgerUnavailableError] * len(told)
+    assert await at.sums() == (100, 0, 0, 0)
 
 
-async def test_a_store_that_is_killed_keeps_all_it_acknowledged(store: Store) -> None:
-    at = await funded(store, 100)
-    acknowledged = [await at.hold(f"call-{n}", (60, 2)) for n in range(20)]
-    before, killed = await at.statement(), await store.pid()
-    await store.kill()
+async def test_what_is_asked_of_a_frozen_store_is_unknown_and_done_once_when_asked_again(
+    store: Store, undisturbed: dict[str, Picture]
+) -> None:
+    ats = {name: await prepared(store, name) for name in OPERATIONS}
+    path = store.redis.connection_pool.connection_kwargs["path"]
+    async with AsyncExitStack() as stack:
+        apart = {
+            name: Books(await stack.enter_async_context(client(f"unix://{path}")), at.account)
+            for name, at in ats.items()
+        }
+        for at in apart.values():
+            await at.store.statements.ping()  # connected, so that what is asked is also sent
+        async with store.frozen():
+            told = await outcomes(apart)
+    assert {name for name, said in told.items() if said.startswith(UNAVAILABLE)} == set(ats)
+    # The store may by now have done what was asked of it then.
+    assert wrong(await outcomes(ats), again=True) == {}
+    assert {name: await picture(at) for name, at in ats.items()} == undisturbed
+    assert await differences(store) == []
+
+
+async def test_scripts_that_are_flushed_under_traffic_are_brought_again(store: Store) -> None:
+    at = await funded(store, 1_000)
+    await store.redis.config_resetstat()
+
+    async def call(name: str) -> None:
+        assert isinstance(await at.hold(name, (60, 20)), Held)
+        assert isinstance(await at.settle(name, 15), Settled)
+
+    async with asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(call(f"call-{number}")) for number in range(50)]
+        while not all(one.done() for one in calls):
+            await store.redis.script_flush()
+    assert "errorstat_NOSCRIPT" in await store.redis.info("errorstats")
+    assert await at.sums() == (250, 0, 750, 0)
+    assert await differences(store) == []
+
+
+async def replaced(store: Store, killed: int) -> None:
+    """Wait for another server in the place of one that was killed."""
 
     async def another() -> bool:
         try:
@@ -71,14 +130,85 @@ async def test_a_store_that_is_killed_keeps_all_it_acknowledged(store: Store) ->
         return await store.pid() != killed
 
     await until(another, "the store is back")
-    assert await at.statement() == before
-    assert [await at.hold(f"call-{n}", (60, 2)) for n in range(20)] == acknowledged
-    assert await at.statement() == before
+
+
+@dataclass
+class Stream:
+    """Calls of one price, each of three operations, until it is told to end."""
+
+    at: Books
+    acknowledged: set[tuple[str, str]] = field(default_factory=set)
+    unknown: int = 0
+    ending: bool = False
+
+    async def caller(self, names: Iterator[int]) -> None:
+        while not self.ending:
+            await self.call(f"call-{next(names)}")
+
+    async def call(self, name: str) -> None:
+        """Ask for each operation until its outcome is known."""
+        for operation, ask in (
+            ("hold", lambda: self.at.hold(name, (60, 10))),
+            ("extend", lambda: self.at.extend(name, 1, (120, 20))),
+            ("settle", lambda: self.at.settle(name, 15)),
+        ):
+            while (operation, name) not in self.acknowledged:
+                try:
+                    answer = await ask()
+                except LedgerUnavailableError:
+                    self.unknown += 1
+                else:
+                    assert isinstance(answer, Held | Settled)
+                    self.acknowledged.add((operation, name))
+
+    async def goes_on(self) -> None:
+        """Wait until more is acknowledged."""
+        before = len(self.acknowledged)
+        await until(lambda: len(self.acknowledged) > before + 50, "the calls go on")
+
+    async def done(self) -> Counter[tuple[str, str]]:
+        """Count the entries of each operation of each call in the journal."""
+        journal = self.at.store.store.account(self.at.account).shard.journal
+        found = await entries(self.at, journal)
+        return Counter((entry["op"], entry["call"]) for entry in found if "call" in entry)
+
+    async def outlives(self, killed: int) -> None:
+        """Wait for another server, and find there what the one that is killed acknowledged."""
+        acknowledged = set(self.acknowledged)
+        os.kill(killed, signal.SIGKILL)
+        await replaced(self.at.store, killed)
+        assert acknowledged <= (await self.done()).keys()
+        assert await differences(self.at.store) == []
+
+
+async def test_a_store_that_is_killed_under_traffic_keeps_all_it_acknowledged(store: Store) -> None:
+    credit = 1_000_000
+    stream = Stream(await funded(store, credit))
+    async with asyncio.TaskGroup() as tasks:
+        names = count()
+        for _ in range(16):
+            tasks.create_task(stream.caller(names))
+        for _ in range(3):
+            await stream.goes_on()
+            await stream.outlives(await store.pid())
+        # Frozen, it leaves callers without an answer; then it dies with what they asked for.
+        killed, unknown = await store.pid(), stream.unknown
+        os.kill(killed, signal.SIGSTOP)
+        try:
+            await until(lambda: stream.unknown > unknown, "there are callers without an answer")
+        finally:
+            await stream.outlives(killed)
+        stream.ending = True
+
+    assert await stream.done() == dict.fromkeys(stream.acknowledged, 1)
+    spent = 15 * len(stream.acknowledged) // 3
+    assert await stream.at.sums() == (credit - spent, 0, spent, 0)
+    assert await differences(store) == []
 
 
 AMOUNTS = st.integers(0, 60)
 CALLS = st.sampled_from(["one", "two", "three"])
-OPERATIONS = st.one_of(
+STEPS = st.one_of(
     st.tuples(st.just("grant"), st.sampled_from(["a", "b", "c"]), st.integers(1, 300)),
     st.tuples(
         st.just("expire"),
@@ -91,15 +221,15 @@ OPERATIONS = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(operations=st.lists(OPERATIONS, max_size=30))
+@given(steps=st.lists(STEPS, max_size=30))
 async def test_whatever_happens_the_sums_agree_and_nothing_is_below_zero(
-    store: Store, operations: list[tuple[str, str, int] | tuple[str, str, int, int]]
+    store: Store, steps: list[tuple[str, str, int] | tuple[str, str, int, int]]
 ) -> None:
     # M5, M6: `Books` looks after each step, and each step is repeated.
     await store.redis.flushall()  # the calls of the example before
     at = await funded(store)
-    for operation in operations + operations:
-        match operation:
+    for step in steps + steps:
+        match step:
             case "grant", reference, amount:
                 await at.grant(reference, amount)
             case "expire", reference, at_ms if reference in await at.lots():
