@@ -1,0 +1,128 @@
+"""Disks that are full, and files that a crash left incomplete."""
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis.exceptions import RedisError
+
+from gateway.ledger import embedded
+from gateway.ledger.embedded import EmbeddedStoreError
+from gateway.ledger.outcomes import Held, LedgerUnavailableError
+from tests.conftest import Store
+from tests.integration.books import books, funded
+from tests.integration.operations import (
+    OPERATIONS,
+    client,
+    differences,
+    known,
+    picture,
+    prepared,
+    timeless,
+)
+
+AOF = "appendonlydir/appendonly.aof.1.incr.aof"
+DISK_BYTES = 4_194_304
+ROOM_BYTES = 8_192  # for the entries of a few calls
+CALLS_MAX = 1_000
+
+
+@asynccontextmanager
+async def store_on(folder: Path) -> AsyncIterator[Store]:
+    async with embedded.running(folder), client(embedded.url(folder)) as store:
+        yield store
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder))
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"FULL DISK NOT TESTED, it needs root: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave room for a few calls."""
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(disk).free - ROOM_BYTES))
+    return ballast
+
+
+async def test_a_full_disk_is_told_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
+    async with store_on(disk) as store:
+        at = await funded(store, 10_000)
+
+        async def hold(number: int) -> object:
+            return await at.hold(f"call-{number}", (60, 10))
+
+        acknowledged: list[object] = []
+
+        async def hold_more() -> None:
+            while len(acknowledged) < CALLS_MAX:
+                acknowledged.append(await hold(len(acknowledged)))
+
+        ballast = fill(disk)
+        with pytest.raises(LedgerUnavailableError):
+            await hold_more()
+        assert acknowledged
+        # Those who ask again while it is full are told so, too; and a crash takes nothing away.
+        with pytest.raises(LedgerUnavailableError):
+            await at.grant("more", 1)
+        with suppress(RedisError, OSError):
+            await store.kill()
+        ballast.unlink()
+
+        # The one that was unknown is in effect once, and so is all that was acknowledged.
+        acknowledged.append(await known(lambda: hold(len(acknowledged))))
+        calls = len(acknowledged)
+        assert acknowledged == [Held(60, 10, 10_000 - 10 * n) for n in range(1, calls + 1)]
+        assert [await hold(number) for number in range(calls)] == acknowledged
+        assert await at.sums() == (10_000 - 10 * calls, 10 * calls, 0, 0)
+        assert sorted(await at.lots()) == ["a"]
+        assert await differences(store) == []
+
+
+@pytest.mark.parametrize("name", ["grant", "hold", "settle"])
+async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
+    tmp_path: Path, name: str
+) -> None:
+    operation = OPERATIONS[name]
+    aof = tmp_path / "whole" / AOF
+    async with store_on(aof.parents[1]) as store:
+        at = await prepared(store, name)
+        before, start = await picture(at), aof.stat().st_size
+        await operation.ask(at)
+        after, end = await picture(at), aof.stat().st_size
+    for size in (start, start + 1, (start + end) // 2, end - 1, end):
+        folder = tmp_path / str(size)
+        shutil.copytree(aof.parents[1], folder, ignore=shutil.ignore_patterns("store.*"))
+        with (folder / AOF).open("r+b") as cut:
+            cut.truncate(size)
+        async with store_on(folder) as store:
+            at = books(store, at.account)
+            assert await picture(at) == (after if size == end else before)
+            assert await differences(store) == []
+            assert timeless(await operation.ask(at)) == repr(operation.answer)
+            assert await picture(at) == after
+
+
+async def test_a_file_that_is_damaged_is_said_and_left_as_it_is(tmp_path: Path) -> None:
+    async with store_on(tmp_path) as store:
+        await funded(store, 100, 100)
+    aof = tmp_path / AOF
+    content = aof.read_bytes()
+    command = content.index(b"\r\n*", len(content) // 2) + 2
+    damaged = content[:command] + b"\0" + content[command + 1 :]
+    aof.write_bytes(damaged)
+    with pytest.raises(EmbeddedStoreError, match=r"did not start: see .*store\.log"):
+        async with store_on(tmp_path):
+            pass
+    assert aof.read_bytes() == damaged
