@@ -96,8 +96,10 @@ class _Asked:
         return self._draw(st.sampled_from(values))
 
     def _part(self, whole: int) -> int:
-        """Draw all of it most often, or some of it; once in a while more than there is."""
-        return self._one(whole, self._draw(st.integers(0, whole)), whole + self._in(10))
+        """Draw all of it, or some of it; once in a while more than there is."""
+        if self._in(20):
+            return whole + 1
+        return self._one(whole, self._draw(st.integers(0, whole)), -(-whole // 3))
 
     def _new(self, kind: str) -> str:
         return f"{kind}-{self._serial + self._in(4)}"
