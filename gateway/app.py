@@ -17,8 +17,8 @@ from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
-from gateway.ledger.connection import Server, connect
-from gateway.ledger.events import Events
+from gateway.ledger.cluster import open_servers
+from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
@@ -54,9 +54,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         if not settings.store.url and not embedded.is_running(folder):
             await stack.enter_async_context(embedded.running(folder))
-        redis = connect(settings.store.url or embedded.url(folder))
-        stack.push_async_callback(redis.aclose)
-        yield Store(Server(redis), settings.store.shards)
+        yield await stack.enter_async_context(_store(settings))
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    url = settings.store.url or embedded.url(settings.data_dir / "store")
+    servers = open_servers(url, cluster=settings.store.cluster)
+    try:
+        yield Store(servers, settings.store.shards)
+    finally:
+        await servers.aclose()
 
 
 async def serve(settings: Settings) -> None:
@@ -75,12 +83,9 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         if not settings.store.url:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
-        redis = connect(settings.store.url or embedded.url(settings.data_dir / "store"))
-        stack.push_async_callback(redis.aclose)
-        store = Store(Server(redis), settings.store.shards)
-        events = Events(redis, settings.store.shards)
+        store = await stack.enter_async_context(_store(settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        parts = _parts(settings, cards, store, events, session)
+        parts = _parts(settings, cards, store, session)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part) for part in parts]
             await stop.wait()
@@ -94,7 +99,6 @@ def _parts(
     settings: Settings,
     cards: Cards,
     store: Store,
-    events: Events,
     session: aiohttp.ClientSession,
 ) -> list[Coroutine[None, None, None]]:
     """Join the parts of a gateway; each runs until it is cancelled."""
@@ -122,7 +126,7 @@ def _parts(
     ]
     parts = [
         controller.run(),
-        _credits(events, controller),
+        *(_credits(events, controller) for events in readers(store)),
         reconciler.run(),
         keep_expiring(ledger, statements),
         ami.run(controller.on_leg, reconciler.want),
@@ -132,7 +136,9 @@ def _parts(
     if settings.payments.url:
         provider = WebhookProvider(settings.payments.url, webhook_secret, session)
         parts.append(
-            Recharger(ledger, statements, events, provider, retry_seconds=retry_seconds).run()
+            Recharger(
+                ledger, statements, readers(store), provider, retry_seconds=retry_seconds
+            ).run()
         )
     return parts
 

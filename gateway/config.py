@@ -8,8 +8,17 @@ from base64 import b64decode, b64encode
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -72,10 +81,28 @@ class HttpSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """The store: embedded, or a Redis or Valkey by URL."""
+    """The store: embedded, or a Redis or Valkey by URL, which may be a cluster of them.
+
+    The URL of a cluster names some of its nodes, separated by commas.
+    """
 
     url: Annotated[str, AfterValidator(_is_store_url)] = ""
     shards: Annotated[int, Field(ge=1, le=256)] = 16
+    cluster: Annotated[bool, Field(validate_default=True)] = False
+
+    @field_validator("cluster")
+    @classmethod
+    def _has_nodes(cls, cluster: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - as pydantic calls it
+        url = info.data.get("url")
+        if url is None:
+            return cluster  # it is wrong itself
+        if cluster and not url.startswith("redis"):
+            message = "store.url must name nodes of the cluster: redis://one:6379,two:6379"
+            raise ValueError(message)
+        if not cluster and "," in urlsplit(url).netloc:
+            message = "must be true, where store.url has more than one host"
+            raise ValueError(message)
+        return cluster
 
 
 class RateSettings(_Section):

@@ -1,4 +1,6 @@
-"""The client of the store."""
+"""The client of the store, where that is one server."""
+
+from typing import Any
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -23,7 +25,7 @@ class _Packed:
         return [hiredis.pack_command((*str(name).split(), *arguments))]  # type: ignore[arg-type]
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, *, connections_max: int = CONNECTIONS_MAX) -> Redis:
     """Open a client that never repeats a command by itself: the ledger repeats operations."""
     pool = BlockingConnectionPool.from_url(
         url,
@@ -31,7 +33,7 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 0),
         socket_timeout=REPLY_SECONDS_MAX,
         socket_connect_timeout=REPLY_SECONDS_MAX,
-        max_connections=CONNECTIONS_MAX,
+        max_connections=connections_max,
         timeout=REPLY_SECONDS_MAX,  # for a connection that is free
     )
     kind = pool.connection_class
@@ -40,13 +42,31 @@ def connect(url: str) -> Redis:
 
 
 class Server:
-    """The one server of all shards."""
+    """A store that is one server: it has every key."""
 
     def __init__(self, redis: Redis) -> None:
         """Use a client made by `connect`."""
         self._redis = redis
 
     def at(self, key: str) -> Redis:
-        """Give the client of the server that has a key."""
+        """Give the client for a key, or for a hash tag."""
         del key
         return self._redis
+
+    def waiting(self, key: str) -> Redis:
+        """Give the client for reads of a key that wait."""
+        return self.at(key)
+
+    async def primaries(self) -> dict[str, Redis]:
+        """Give the server by its address."""
+        return {_address(self._redis.connection_pool.connection_kwargs): self._redis}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+def _address(options: dict[str, Any]) -> str:
+    return str(
+        options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+    )

@@ -1,20 +1,27 @@
 """Read the events that the operations leave for others to act on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.ledger import cancellation, keys
+from gateway.ledger import cancellation
+from gateway.ledger.store import Store
 
 # Shorter than the client's reply time-out, or an idle stream would look like a dead store.
 _WAIT_MS = 500
 _PAUSE_SECONDS = 0.5
 _BATCH = 100
+_READER = "gateway"
+_TRIM_SECONDS = 60.0
+# For those who follow: longer than any slice, so that a call that is told later has ended.
+_KEPT_SECONDS = 600
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +35,30 @@ class Event:
     fields: Mapping[str, str]
 
 
-class Events:
-    """The events of all shards."""
+def readers(store: Store) -> "list[Events]":
+    """Give what reads the events of all shards: as few as there are clients to read with."""
+    streams: dict[Redis, list[str]] = {}
+    for shard in store.shards:
+        streams.setdefault(store.servers.waiting(shard.events), []).append(shard.events)
+    return [Events(redis, together) for redis, together in streams.items()]
 
-    def __init__(self, redis: Redis, shard_count: int) -> None:
-        """Use a client made by `connect`."""
+
+class Events:
+    """The events of some shards, which one client can read together."""
+
+    def __init__(self, redis: Redis, streams: Sequence[str]) -> None:
+        """Use a client that has these streams."""
         self._redis = redis
-        self._streams = [shard.events for shard in keys.shards(shard_count)]
+        self._streams = streams
+        self._trim_next = 0.0
 
     async def follow(self) -> AsyncIterator[Event]:
         """Give every event from now on, without end; waits while the store is out of reach."""
-        positions: dict[Any, Any] = {}
+        positions = await self._answer(self._ends)
         while True:
-            cancellation.heed()
-            try:
-                if not positions:
-                    positions = await self._ends()
-                found = await self._redis.xread(positions, block=_WAIT_MS, count=_BATCH)
-            except (RedisError, OSError):
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
+            found = await self._answer(
+                lambda: self._redis.xread(positions, block=_WAIT_MS, count=_BATCH)
+            )
             for event in _parsed(found):
                 positions[event.stream] = event.entry_id
                 yield event
@@ -64,27 +75,30 @@ class Events:
 
         Those that were given but not `done` when the reader stopped come first.
         """
-        positions: dict[Any, Any] = dict.fromkeys(self._streams, "0")
+        given: dict[Any, Any] = dict.fromkeys(self._streams, "0")
         while True:
-            cancellation.heed()
             try:
-                found = await self._redis.xreadgroup(
-                    group, "gateway", positions, block=_WAIT_MS, count=_BATCH
-                )
+                # Given to a reader before this one, or to this one and lost with the connection.
+                while events := await self._read(group, given):
+                    for event in events:
+                        given[event.stream] = event.entry_id
+                        yield event
+                while True:
+                    for event in await self._read(group, dict.fromkeys(self._streams, ">")):
+                        given[event.stream] = event.entry_id
+                        yield event
+                    await self._trim_at_times()
             except ResponseError:
                 await self._make_group(group)
                 await asyncio.sleep(_PAUSE_SECONDS)
-                continue
             except (RedisError, OSError):
                 await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            events = _parsed(found)
-            if not events and positions[self._streams[0]] != ">":
-                positions = dict.fromkeys(self._streams, ">")
-            for event in events:
-                if positions[event.stream] != ">":
-                    positions[event.stream] = event.entry_id
-                yield event
+
+    async def _read(self, group: str, positions: dict[Any, Any]) -> list[Event]:
+        cancellation.heed()
+        return _parsed(
+            await self._redis.xreadgroup(group, _READER, positions, block=_WAIT_MS, count=_BATCH)
+        )
 
     async def _make_group(self, group: str) -> None:
         """Make the group on each stream that lacks it."""
@@ -93,11 +107,43 @@ class Events:
                 await self._redis.xgroup_create(stream, group, id="0", mkstream=True)
 
     async def done(self, group: str, event: Event) -> None:
-        """Mark an event as done; if that fails the event is given again after a restart."""
-        try:
-            await self._redis.xack(event.stream, group, event.entry_id)
-        except (RedisError, OSError):
-            await asyncio.sleep(_PAUSE_SECONDS)
+        """Mark an event as done, so that it is never given again."""
+        await self._answer(lambda: self._redis.xack(event.stream, group, event.entry_id))
+
+    async def _trim_at_times(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._trim_next:
+            return
+        self._trim_next = now + _TRIM_SECONDS
+        seconds, _ = await self._redis.time()
+        kept = f"{(seconds - _KEPT_SECONDS) * 1000}-0"
+        for stream in self._streams:
+            groups = await self._redis.xinfo_groups(stream)
+            needed = [await self._oldest_needed(stream, group) for group in groups]
+            oldest = min([kept, *needed], key=_order)
+            await self._redis.xtrim(stream, minid=oldest, approximate=False)
+
+    async def _oldest_needed(self, stream: str, group: Mapping[str, Any]) -> str:
+        """Give the first entry that a group is not done with, or that it was not given yet."""
+        pending = await self._redis.xpending(stream, group["name"])
+        if pending["min"]:
+            return str(pending["min"])
+        ms, number = _order(group["last-delivered-id"])
+        return f"{ms}-{number + 1}"
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the store answers."""
+        while True:
+            cancellation.heed()
+            try:
+                return await ask()
+            except (RedisError, OSError):
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    ms, _, number = entry_id.partition("-")
+    return int(ms), int(number)
 
 
 def _parsed(found: Any) -> list[Event]:  # noqa: ANN401 - as wide as the client's own type
@@ -106,4 +152,5 @@ def _parsed(found: Any) -> list[Event]:  # noqa: ANN401 - as wide as the client'
         Event(stream, entry_id, fields["event"], fields["account"], fields)
         for stream, entries in found or []
         for entry_id, fields in entries
+        if fields  # an entry that is gone is still named to the group that it was given to
     ]

@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 
 from gateway.ledger import cancellation, keys
 from gateway.ledger.batch import Batches
-from gateway.ledger.connection import REPLY_SECONDS_MAX, Server
+from gateway.ledger.cluster import Servers
+from gateway.ledger.connection import REPLY_SECONDS_MAX
 from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.scripts import Script
 
@@ -30,7 +31,7 @@ async def reached() -> AsyncIterator[None]:
 class Store:
     """One server, or a cluster of them."""
 
-    def __init__(self, servers: Server, shard_count: int) -> None:
+    def __init__(self, servers: Servers, shard_count: int) -> None:
         """Spread accounts over so many shards: the count never changes for a store."""
         self.servers = servers
         self.shards = keys.shards(shard_count)

@@ -1,6 +1,7 @@
 """Carry out the recharges that the ledger claimed."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -33,7 +34,7 @@ class Recharger:
         self,
         ledger: Ledger,
         statements: Statements,
-        events: Events,
+        readers: Sequence[Events],
         provider: Provider,
         *,
         retry_seconds: int,
@@ -41,20 +42,24 @@ class Recharger:
         """Join the parts; nothing runs yet."""
         self._ledger = ledger
         self._statements = statements
-        self._events = events
+        self._readers = readers
         self._provider = provider
         self._retry_seconds = retry_seconds
 
     async def run(self) -> None:
         """Carry out recharges until cancelled; what is not done then is done after a restart."""
         async with asyncio.TaskGroup() as tasks:
-            async for event in self._events.consume(GROUP):
-                if event.kind == "recharge_due":
-                    tasks.create_task(self._carry_out(event))
-                else:
-                    await self._events.done(GROUP, event)
+            for events in self._readers:
+                tasks.create_task(self._read(events, tasks))
 
-    async def _carry_out(self, event: Event) -> None:
+    async def _read(self, events: Events, tasks: asyncio.TaskGroup) -> None:
+        async for event in events.consume(GROUP):
+            if event.kind == "recharge_due":
+                tasks.create_task(self._carry_out(events, event))
+            else:
+                await events.done(GROUP, event)
+
+    async def _carry_out(self, events: Events, event: Event) -> None:
         """Ask until the charge is paid or declined, always with the same key."""
         charge = Charge(
             key=event.fields["key"],
@@ -66,7 +71,7 @@ class Recharger:
         while not await self._resolved(charge):
             await asyncio.sleep(pause)
             pause = min(pause * 2, _PAUSE_SECONDS_MAX)
-        await self._events.done(GROUP, event)
+        await events.done(GROUP, event)
 
     async def _resolved(self, charge: Charge) -> bool:
         try:

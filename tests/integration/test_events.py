@@ -1,10 +1,21 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
-from gateway.ledger.events import Event, Events
+import pytest
+
+from gateway.ledger import events as events_module
+from gateway.ledger.events import Event, Events, readers
 from gateway.ledger.outcomes import LedgerUnavailableError
-from tests.conftest import SHARDS, Store
-from tests.integration.books import Books, funded
+from tests.conftest import Store
+from tests.integration.books import Books, books, funded
+from tests.lab.processes import until
+
+
+def events_of(store: Store) -> Events:
+    """Read the events of all shards: on one server, one reader does."""
+    [events] = readers(store.store)
+    return events
 
 
 async def credit(at: Books, reference: str) -> None:
@@ -39,7 +50,7 @@ async def credited_until_seen(at: Books, follower: AsyncIterator[Event]) -> tupl
 
 
 async def test_a_new_reader_is_given_again_what_is_not_done(store: Store) -> None:
-    events, at = Events(store.redis, SHARDS), await funded(store, 1, 1, 1)
+    events, at = events_of(store), await funded(store, 1, 1, 1)
     first, second, third = await consumed(events, "group", 3)
     assert {event.kind for event in (first, second, third)} == {"credit"}
     await events.done("group", second)
@@ -50,7 +61,7 @@ async def test_a_new_reader_is_given_again_what_is_not_done(store: Store) -> Non
 
 
 async def test_each_group_is_given_every_event(store: Store) -> None:
-    events = Events(store.redis, SHARDS)
+    events = events_of(store)
     for _ in range(4):
         await funded(store, 1)  # in shards of their own
     one, other = [await consumed(events, group, 4) for group in ("one", "other")]
@@ -60,12 +71,12 @@ async def test_each_group_is_given_every_event(store: Store) -> None:
 
 async def test_a_follower_is_given_only_what_is_new(store: Store) -> None:
     old, new = await funded(store, 1, 1), await funded(store)
-    event, _ = await credited_until_seen(new, Events(store.redis, SHARDS).follow())
+    event, _ = await credited_until_seen(new, events_of(store).follow())
     assert event.account == new.account != old.account
 
 
 async def test_readers_live_through_a_restart_of_the_store(store: Store) -> None:
-    at, events = await funded(store, 1), Events(store.redis, SHARDS)
+    at, events = await funded(store, 1), events_of(store)
     consumer, follower = events.consume("group"), events.follow()
     _, made = await credited_until_seen(at, follower)
     for _ in range(1 + made):
@@ -82,10 +93,75 @@ async def test_a_reader_that_is_cancelled_ends_whatever_it_is_doing(store: Store
     for steps in range(40):
         async with asyncio.TaskGroup() as tasks:
             at = await funded(store, 1)
-            reading = tasks.create_task(consumed(Events(store.redis, SHARDS), at.account, 1000))
+            reading = tasks.create_task(consumed(events_of(store), at.account, 1000))
             for _ in range(steps):
                 await asyncio.sleep(0)
             reading.cancel()
             _, alive = await asyncio.wait([reading], timeout=3)
             reading.cancel()
         assert not alive, f"after {steps} steps"
+
+
+async def test_an_event_whose_answer_was_lost_is_given_when_the_store_is_back(store: Store) -> None:
+    at, events = await funded(store, 1), events_of(store)
+    stream = store.store.account(at.account).shard.events
+    reader = events.consume("group")
+    first = await anext(reader)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(next_of(reader))
+        async with store.redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(stream, {"event": "credit", "account": "lost"})
+            pipe.xreadgroup("group", "gateway", {stream: ">"})
+            await pipe.execute()
+        await store.redis.client_kill_filter(_type="normal", skipme=True)
+    assert waiting.result().account == "lost"
+    assert first.account == at.account
+
+
+async def drained(events: Events, group: str) -> None:
+    async for event in events.consume(group):
+        await events.done(group, event)
+
+
+async def kept(store: Store, at: Books) -> list[tuple[str, str]]:
+    """Give the id and the account of each event that is still there, of a shard."""
+    entries: Any = await store.redis.xrange(store.store.account(at.account).shard.events)
+    return [(entry_id, fields["account"]) for entry_id, fields in entries]
+
+
+async def test_an_event_goes_when_every_group_is_done_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "_TRIM_SECONDS", 0)
+    monkeypatch.setattr(events_module, "_KEPT_SECONDS", -1)  # for nobody who follows
+    at, events = await funded(store, 1, 1, 1), events_of(store)
+    given = await consumed(events, "slow", 3)
+    async with asyncio.TaskGroup() as tasks:
+        draining = tasks.create_task(drained(events, "fast"))
+        while given:
+            await events.done("slow", given.pop(0))
+
+            async def trimmed(rest: Sequence[Event] = tuple(given)) -> bool:
+                return await kept(store, at) == [(one.entry_id, one.account) for one in rest]
+
+            await until(trimmed, "what is done is gone")
+        draining.cancel()
+
+
+async def test_an_event_stays_for_those_who_follow_late(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "_TRIM_SECONDS", 0)
+    at, events = books(store), events_of(store)
+    stream = store.store.account(at.account).shard.events
+    await store.redis.xadd(stream, {"event": "credit", "account": "of long ago"}, id="1-1")
+    await at.open()
+    await credit(at, "new")
+    async with asyncio.TaskGroup() as tasks:
+        draining = tasks.create_task(drained(events, "group"))
+
+        async def trimmed() -> bool:
+            return [account for _, account in await kept(store, at)] == [at.account]
+
+        await until(trimmed, "the event of long ago is gone")
+        draining.cancel()

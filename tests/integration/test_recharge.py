@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from gateway.ledger.events import Events
+from gateway.ledger.events import readers
 from gateway.recharge import recharger
 from gateway.recharge.providers import webhook
 from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import Recharger
-from tests.conftest import SHARDS, Store
+from tests.conftest import Store
 from tests.integration.api import SIGNER, Api
 from tests.integration.books import Books, funded
 from tests.lab.ports import Ports
@@ -36,10 +36,11 @@ async def provider(
 async def recharging(store: Store, provider: Provider, api: Api) -> AsyncIterator[None]:
     """Carry out recharges while inside."""
     asking = WebhookProvider(provider.url, SIGNER, api.client)
-    events = Events(store.redis, SHARDS)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(
-            Recharger(store.ledger, store.statements, events, asking, retry_seconds=3600).run()
+            Recharger(
+                store.ledger, store.statements, readers(store.store), asking, retry_seconds=3600
+            ).run()
         )
         try:
             yield

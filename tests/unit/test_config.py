@@ -63,6 +63,25 @@ def test_a_fault_of_the_environment_is_named_beside_those_of_the_file(
     ]
 
 
+@pytest.mark.parametrize(
+    ("store", "wrong"),
+    [
+        ('url = "redis://one:7000,two"\ncluster = true', []),
+        ("cluster = true", ["true"]),
+        ('url = "unix:///run/store.sock"\ncluster = true', ["true"]),
+        ('url = "redis://one,two"', ["false"]),
+    ],
+)
+def test_a_cluster_is_named_by_the_hosts_of_its_nodes(
+    file: Path, store: str, wrong: list[str]
+) -> None:
+    file.write_text(f"[store]\n{store}")
+    if wrong:
+        assert faults(file) == [(str(file), "store.cluster", value.title()) for value in wrong]
+    else:
+        assert config.load(file).store.cluster
+
+
 @pytest.mark.parametrize("secret", ["s3cret", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
 def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, secret: str) -> None:
     file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
