@@ -17,6 +17,7 @@ from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
+from gateway.ledger.check import check
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
@@ -70,7 +71,8 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 async def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
-    Raises BadInputError for a wrong rate card, OSError for a port that is taken.
+    Raises BadInputError for a wrong rate card or an unsafe store, LedgerUnavailableError for a
+    store that is not there, OSError for a port that is taken.
     """
     cards = load_cards(settings)
     # Cards and code live as long as the process; without this, every full collection walks them,
@@ -84,6 +86,9 @@ async def serve(settings: Settings) -> None:
         if not settings.store.url:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
         store = await stack.enter_async_context(_store(settings))
+        if settings.store.url:
+            cluster, strict = settings.store.cluster, settings.store.strict
+            await check(store.servers, cluster=cluster, strict=strict)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         parts = _parts(settings, cards, store, session)
         async with asyncio.TaskGroup() as tasks:

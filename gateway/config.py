@@ -89,6 +89,7 @@ class StoreSettings(_Section):
     url: Annotated[str, AfterValidator(_is_store_url)] = ""
     shards: Annotated[int, Field(ge=1, le=256)] = 16
     cluster: Annotated[bool, Field(validate_default=True)] = False
+    strict: bool = True
 
     @field_validator("cluster")
     @classmethod
