@@ -185,8 +185,10 @@ local function watch(books, needed, lifted)
 end
 
 -- Write the lots that were changed. One that has nothing left is over: it leaves the lots, and only
--- its sums stay, or memory would grow with every lot that was ever spent.
+-- its sums stay, or memory would grow with every lot that was ever spent. What is new is written
+-- before what is over goes: a key that is gone cannot be made again while a cluster moves its slot.
 local function write_lots(books)
+  local over, unlisted = {}, {}
   for _, lot in ipairs(books.touched) do -- also those that are touched meanwhile
     if lot.available == 0 and lot.held == 0 and lot.name ~= RETIRED then
       local retired = lot_of(books, RETIRED)
@@ -194,7 +196,7 @@ local function write_lots(books)
         retired[part] = retired[part] + lot[part]
       end
       touch(books, retired)
-      redis.call('HDEL', KEYS[2], lot.name)
+      over[#over + 1] = lot.name
       books.lots[lot.name] = nil
     else
       local cells = {}
@@ -206,9 +208,15 @@ local function write_lots(books)
     if lot.available > 0 and not lot.listed then
       redis.call('ZADD', KEYS[3], text(lot.expires), lot.name)
     elseif lot.available <= 0 and lot.listed then
-      redis.call('ZREM', KEYS[3], lot.name)
+      unlisted[#unlisted + 1] = lot.name
     end
     lot.listed, lot.touched = lot.available > 0, false
+  end
+  for _, name in ipairs(over) do
+    redis.call('HDEL', KEYS[2], name)
+  end
+  for _, name in ipairs(unlisted) do
+    redis.call('ZREM', KEYS[3], name)
   end
   books.touched = {}
 end

@@ -135,10 +135,19 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
     keep_pool(pool, entry, hold.pool_until)
   end
   redis.call('SREM', live, ARGV[1] .. '/' .. call_id)
-  -- What a repeated question needs, and for as long as one may come.
-  redis.call('DEL', call)
+  -- What a repeated question needs, and for as long as one may come. The new comes before the old
+  -- goes: a key that is gone cannot be made again while a cluster moves its slot.
+  local known = redis.call('HKEYS', call)
   redis.call('HSET', call, 'state', 'closed')
   redis.call('EXPIRE', call, CLOSED_LIFE_SECONDS)
-  return keep_answer(call, 'answer:close', print, 'settled ' .. text(charge) .. ' '
+  local answer = keep_answer(call, 'answer:close', print, 'settled ' .. text(charge) .. ' '
     .. text(returned) .. ' ' .. text(books.total.available))
+  local over = {}
+  for _, name in ipairs(known) do
+    if name ~= 'state' then
+      over[#over + 1] = name
+    end
+  end
+  redis.call('HDEL', call, unpack(over))
+  return answer
 end
