@@ -1,14 +1,18 @@
 from pathlib import Path
 
-from gateway.ledger import embedded
+from tests.conftest import Store
 from tests.lab.lab import Lab
+from tests.lab.ports import Ports
 from tests.lab.scenes import SETTINGS, international_call
+from tests.lab.servers import cluster, valkey
 
 
-async def test_a_gateway_on_a_store_by_url_charges_the_same(tmp_path: Path) -> None:
+async def test_a_gateway_on_a_cluster_charges_the_same(
+    store: Store, ports: Ports, tmp_path: Path
+) -> None:
     async with (
-        embedded.running(tmp_path),
-        Lab(settings={**SETTINGS, "store": {"url": embedded.url(tmp_path)}}) as lab,
+        cluster(await valkey(store), tmp_path, ports) as nodes,
+        Lab(settings={**SETTINGS, "store": {"url": nodes.url, "cluster": True}}) as lab,
     ):
         outcome = await international_call(lab)
 
