@@ -17,7 +17,7 @@ from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
-from gateway.ledger.check import check
+from gateway.ledger.check import check, check_shards
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
@@ -55,7 +55,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         if not settings.store.url and not embedded.is_running(folder):
             await stack.enter_async_context(embedded.running(folder))
-        yield await stack.enter_async_context(_store(settings))
+        store = await stack.enter_async_context(_store(settings))
+        await check_shards(store)
+        yield store
 
 
 @asynccontextmanager
@@ -89,6 +91,7 @@ async def serve(settings: Settings) -> None:
         if settings.store.url:
             cluster, strict = settings.store.cluster, settings.store.strict
             await check(store.servers, cluster=cluster, strict=strict)
+        await check_shards(store)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         parts = _parts(settings, cards, store, session)
         async with asyncio.TaskGroup() as tasks:

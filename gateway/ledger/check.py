@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from gateway.errors import BadInputError, Fault
 from gateway.ledger.cluster import Servers
 from gateway.ledger.outcomes import LedgerUnavailableError
+from gateway.ledger.store import Store
 
 REACH_SECONDS_MAX = 10.0
 _PAUSE_SECONDS = 0.2
@@ -39,6 +41,22 @@ async def check(servers: Servers, *, cluster: bool, strict: bool) -> None:
             value=fault.value,
             why=fault.why,
         )
+
+
+async def check_shards(store: Store) -> None:
+    """Refuse another number of shards than the store was made with, which would hide accounts.
+
+    Raises BadInputError. Shards that are out of reach are not looked at.
+    """
+    count = len(store.shards)
+    for shard in store.shards:
+        with suppress(RedisError, OSError):
+            client = store.at(shard.tag)
+            await client.set(shard.count, count, nx=True)
+            made_with = await client.get(shard.count)
+            if made_with != str(count):
+                why = f"the store was made with {made_with}, which never changes"
+                raise BadInputError([Fault("settings", "store.shards", str(count), why)])
 
 
 async def _checked(servers: Servers, *, cluster: bool) -> tuple[list[Fault], dict[str, str]]:

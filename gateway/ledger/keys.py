@@ -22,6 +22,11 @@ class Shard:
     tag: str
 
     @property
+    def count(self) -> str:
+        """How many shards the store was made with."""
+        return f"{self.tag}:shards"
+
+    @property
     def accounts(self) -> str:
         """Set of the ids of the accounts."""
         return f"{self.tag}:accounts"

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from gateway.errors import BadInputError
 from gateway.ledger import check
+from gateway.ledger import store as ledger_store
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.outcomes import LedgerUnavailableError
-from tests.conftest import Store
+from tests.conftest import SHARDS, Store
 from tests.lab.gateway import COMMAND
 from tests.lab.ports import Ports
 from tests.lab.servers import Server, valkey
@@ -132,6 +133,16 @@ async def aged(server: Server, port: int) -> AsyncIterator[int]:
 
 async def test_a_server_is_no_cluster(server: Server) -> None:
     assert await refused(server.url, cluster=True) == [("settings", "store.cluster", "True")]
+
+
+async def test_another_number_of_shards_would_lose_accounts_and_is_refused(store: Store) -> None:
+    for _ in range(2):
+        await check.check_shards(store.store)
+    for count in (SHARDS // 2, SHARDS * 2):
+        other = ledger_store.Store(store.store.servers, count)
+        with pytest.raises(BadInputError, match=rf"'{count}': the store was made with {SHARDS}"):
+            await check.check_shards(other)
+    await check.check_shards(store.store)
 
 
 async def test_a_store_that_is_not_there_is_said_to_be_out_of_reach(
