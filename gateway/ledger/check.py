@@ -53,8 +53,8 @@ async def check_shards(store: Store) -> None:
         with suppress(RedisError, OSError):
             client = store.at(shard.tag)
             await client.set(shard.count, count, nx=True)
-            made_with = await client.get(shard.count)
-            if made_with != str(count):
+            made_with = int(await client.get(shard.count) or count)
+            if made_with != count:
                 why = f"the store was made with {made_with}, which never changes"
                 raise BadInputError([Fault("settings", "store.shards", str(count), why)])
 

@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import os
 import platform
+import re
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from gateway.ledger.connection import connect
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
 _PR_SET_PDEATHSIG = 1
+_CUT = re.compile(r"Truncating the AOF (\S+) at offset (\d+)")
 _SOCKET_URL_MAX = len("unix://") + 107
 
 _log = structlog.get_logger()
@@ -105,6 +107,7 @@ async def _kept(server: asyncio.subprocess.Process, folder: Path, lock: int) -> 
 
 
 async def _started(folder: Path, lock: int) -> asyncio.subprocess.Process:
+    files = _Files(folder)
     server = await asyncio.create_subprocess_exec(
         _binary(),
         *("--port", "0", "--unixsocket", "store.sock", "--unixsocketperm", "700"),
@@ -126,12 +129,36 @@ async def _started(folder: Path, lock: int) -> asyncio.subprocess.Process:
             except (RedisError, OSError):
                 await asyncio.sleep(0.05)
             else:
+                files.tell_what_was_cut()
                 return server
     finally:
         await client.aclose()
     await _stopped(server)
     message = f"the embedded store did not start: see {folder / 'store.log'}"
     raise EmbeddedStoreError(message)
+
+
+class _Files:
+    """The server's files as they are before it starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "store.log"
+        self._log_size = self._log.stat().st_size if self._log.exists() else 0
+        self._sizes = {
+            file.name: file.stat().st_size for file in folder.glob("appendonlydir/*.aof")
+        }
+
+    def tell_what_was_cut(self) -> None:
+        """Say what the server, which has started, left out of its files.
+
+        After a crash that is what nobody was told to be done, some kilobytes at most. It may also
+        be all that comes after a place that the disk has damaged.
+        """
+        with self._log.open("rb") as log:
+            log.seek(self._log_size)
+            said = log.read().decode(errors="replace")
+        for name, offset in _CUT.findall(said):
+            _log.error("store.truncated", file=name, bytes=self._sizes.get(name, 0) - int(offset))
 
 
 async def _stopped(server: asyncio.subprocess.Process) -> None:

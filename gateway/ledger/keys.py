@@ -11,9 +11,6 @@ from zlib import crc32
 
 from gateway import names
 
-# Account that owns a dial-in number: looked up before the account, and so its shard, is known.
-NUMBERS = "coinbox:numbers"
-
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -25,6 +22,11 @@ class Shard:
     def count(self) -> str:
         """How many shards the store was made with."""
         return f"{self.tag}:shards"
+
+    @property
+    def numbers(self) -> str:
+        """Hash of the accounts that own dial-in numbers: those whose number selects this shard."""
+        return f"{self.tag}:numbers"
 
     @property
     def accounts(self) -> str:
@@ -105,10 +107,14 @@ def shards(count: int) -> tuple[Shard, ...]:
     return tuple(Shard(f"{{s{number:02d}}}") for number in range(count))
 
 
+def shard_of(all_shards: tuple[Shard, ...], word: str) -> Shard:
+    """Give the shard that an account's id, or a number, selects."""
+    return all_shards[crc32(word.encode()) % len(all_shards)]
+
+
 def account_keys(all_shards: tuple[Shard, ...], account_id: str) -> Account:
-    """Give the keys of an account, in the shard that its id selects."""
-    shard = all_shards[crc32(account_id.encode()) % len(all_shards)]
-    return Account(shard, named(names.ACCOUNT, account_id))
+    """Give the keys of an account."""
+    return Account(shard_of(all_shards, account_id), named(names.ACCOUNT, account_id))
 
 
 def named(pattern: re.Pattern[str], word: str) -> str:

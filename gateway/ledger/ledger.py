@@ -15,7 +15,8 @@ from gateway.ledger.outcomes import (
     Reversed,
     Settled,
 )
-from gateway.ledger.store import Store, reached
+from gateway.ledger.store import Store
+from gateway.money import AMOUNT_MICROS_MAX
 
 
 class Slice(Protocol):
@@ -35,7 +36,7 @@ class Ledger:
 
     What is not allowed is answered by Refused. Every method may raise LedgerUnavailableError: then
     the outcome is unknown, and the same operation may be asked again until it is known. An id that
-    is not as `names` has it is a ValueError.
+    is not as `names` has it, or an amount that is none, is a ValueError.
     """
 
     def __init__(self, store: Store) -> None:
@@ -70,7 +71,7 @@ class Ledger:
         """
         at = self._account(account)
         settings = [
-            "" if value is None else value
+            "" if value is None else _amount(value)
             for value in (recharge_below, recharge_amount, low_below, overdraft)
         ]
         refused = _done(
@@ -93,10 +94,9 @@ class Ledger:
         return None
 
     async def _own_number(self, number: str, account: str) -> bool:
-        async with reached():
-            client = self._store.at(keys.NUMBERS)
-            await client.hsetnx(keys.NUMBERS, number, account)
-            return bool(await client.hget(keys.NUMBERS, number) == account)
+        shard = self._store.shard_of(number)
+        owner = await self._store.run(shard, scripts.OWN_NUMBER, [shard.numbers], [number, account])
+        return bool(owner == account)
 
     async def grant(
         self,
@@ -120,7 +120,7 @@ class Ledger:
             [
                 account,
                 keys.named(names.REFERENCE, reference),
-                micros,
+                _amount(micros),
                 currency,
                 kind,
                 "" if expires_ms is None else expires_ms,
@@ -149,7 +149,7 @@ class Ledger:
             at,
             scripts.REVERSE,
             [*at.books, at.payments, at.operation("reverse", reference)],
-            [account, reference, payment, micros, reason, int(at_most)],
+            [account, reference, payment, _amount(micros), reason, int(at_most)],
         )
         if answer[0] == "refused":
             return _refused(answer)
@@ -248,7 +248,7 @@ class Ledger:
             account,
             call_id,
             pool,
-            [charge, seconds, answered_ms, ended_ms, cause, pool, pool_seconds],
+            [_amount(charge), seconds, answered_ms, ended_ms, cause, pool, pool_seconds],
         )
 
     async def void(
@@ -307,6 +307,12 @@ class Ledger:
             at.shard, script, key_names, arguments, seconds_max=seconds_max
         )
         return str(answer).split(" ")
+
+
+def _amount(micros: int) -> int:
+    if not 0 <= micros <= AMOUNT_MICROS_MAX:
+        raise ValueError(f"{micros} is not an amount of micro-units up to {AMOUNT_MICROS_MAX}")
+    return micros
 
 
 def _words(slices: Sequence[Slice]) -> str:

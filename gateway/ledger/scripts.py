@@ -21,6 +21,7 @@ _MONEY = ("prelude", "books")
 _CALLS = (*_MONEY, "calls")
 
 OPEN_ACCOUNT = Script("open_account")
+OWN_NUMBER = Script("own_number")
 CONFIGURE = Script("configure", *_MONEY)
 GRANT = Script("grant", *_MONEY)
 REVERSE = Script("reverse", *_MONEY)

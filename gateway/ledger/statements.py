@@ -30,8 +30,9 @@ class Statements:
 
     async def owner_of(self, number: str) -> str | None:
         """Give the account that owns a dial-in number (E.164)."""
+        shard = self._store.shard_of(number)
         async with reached():
-            owner = await self._store.at(keys.NUMBERS).hget(keys.NUMBERS, number)
+            owner = await self._store.at(shard.tag).hget(shard.numbers, number)
         return None if owner is None else str(owner)
 
     async def accounts(self) -> list[str]:

@@ -40,6 +40,10 @@ class Store:
         queues = {client: Batches(client) for client in clients.values()}
         self._batches = {shard: queues[client] for shard, client in clients.items()}
 
+    def shard_of(self, word: str) -> keys.Shard:
+        """Give the shard that an account's id, or a number, selects."""
+        return keys.shard_of(self.shards, word)
+
     def account(self, account_id: str) -> keys.Account:
         """Give the keys of an account."""
         return keys.account_keys(self.shards, account_id)
@@ -65,8 +69,10 @@ class Store:
         deadline = loop.time() + seconds_max
         while True:
             try:
-                async with reached():
+                async with asyncio.timeout_at(deadline), reached():
                     return await self._batches[shard].run((script, key_names, arguments))
+            except TimeoutError as error:
+                raise LedgerUnavailableError("no answer in time") from error
             except LedgerUnavailableError:
                 # A full, read-only or loading store answers with an error; it may recover.
                 if loop.time() + _PAUSE_SECONDS >= deadline:

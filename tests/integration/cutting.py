@@ -32,6 +32,7 @@ class _Order:
     cut: Cut
     times: int
     commands: Collection[bytes]
+    naming: bytes
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -62,9 +63,15 @@ class CuttingProxy:
                 await proxy.release()
                 await proxy.disconnect()
 
-    def harm(self, cut: Cut, times: int = 1, commands: Collection[bytes] = OPERATIONS) -> None:
-        """Break the next of these commands, so many times; `broken` counts them."""
-        self._order, self.broken = _Order(cut, times, commands), 0
+    def harm(
+        self,
+        cut: Cut,
+        times: int = 1,
+        commands: Collection[bytes] = OPERATIONS,
+        naming: bytes = b"",
+    ) -> None:
+        """Break the next of these commands that name this, so many times; `broken` counts them."""
+        self._order, self.broken = _Order(cut, times, commands, naming), 0
 
     def spare(self) -> None:
         """Break no more commands. What is held back stays so."""
@@ -105,7 +112,7 @@ class CuttingProxy:
         self, name: bytes, command: bytes, store: "_Store", client: asyncio.StreamWriter
     ) -> None:
         order = self._order
-        if order and order.times and name in order.commands:
+        if order and order.times and name in order.commands and order.naming in command:
             order.times -= 1
             self.broken += 1
             self._harmed.append(order)

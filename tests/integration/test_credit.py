@@ -14,6 +14,7 @@ from gateway.ledger.outcomes import (
     Reversed,
     Settled,
 )
+from gateway.money import AMOUNT_MICROS_MAX
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, PAST_MS, Books, books, funded
 
@@ -303,6 +304,20 @@ async def test_lots_that_are_spent_leave_only_their_sum(store: Store) -> None:
     assert statement.lots == ()
     assert (statement.retired.granted, statement.retired.spent) == (50, 50)
     assert await store.redis.hlen(store.store.account(at.account).lots) == 1
+
+
+async def test_an_amount_that_is_none_is_not_asked_for(store: Store) -> None:
+    at = await funded(store, 100)
+    await at.hold("call", (60, 10))
+    for micros in (-1, AMOUNT_MICROS_MAX + 1):
+        for operation in (
+            at.grant("more", micros),
+            at.settle("call", micros),
+            at.reverse("back", "a", micros),
+            at.configure("low", low_below=micros),
+        ):
+            with pytest.raises(ValueError, match="is not an amount"):
+                await operation
 
 
 @pytest.mark.parametrize("word", ["", "two words", "a;b", "a/b", "{s00}", "x" * 65, "\u00e9"])

@@ -151,10 +151,9 @@ async def test_a_connection_that_breaks_while_it_is_made_is_made_again(
     assert await picture(at) == undisturbed["hold"]
 
 
-@pytest.mark.parametrize("command", [b"HSETNX", b"HGET"])
 @pytest.mark.parametrize("cut", Cut)
 async def test_a_number_is_owned_once_its_account_is_configured(
-    store: Store, proxy: CuttingProxy, cut: Cut, command: bytes
+    store: Store, proxy: CuttingProxy, cut: Cut
 ) -> None:
     owner, other = books(store), books(store)
     number = "+18005550100"
@@ -165,7 +164,7 @@ async def test_a_number_is_owned_once_its_account_is_configured(
         async def configure() -> object:
             return await behind.store.ledger.configure(owner.account, "one", numbers=[number])
 
-        proxy.harm(cut, commands=[command])
+        proxy.harm(cut, naming=b":numbers")
         assert await known(configure) is None
         assert proxy.broken == 1
         await proxy.release()

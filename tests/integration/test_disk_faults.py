@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.exceptions import RedisError
+from structlog.testing import capture_logs
 
 from gateway.ledger import embedded
 from gateway.ledger.embedded import EmbeddedStoreError
@@ -112,6 +113,21 @@ async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
             assert await differences(store) == []
             assert timeless(await operation.ask(at)) == repr(operation.answer)
             assert await picture(at) == after
+
+
+async def test_what_is_left_out_of_a_file_is_said(tmp_path: Path) -> None:
+    async with store_on(tmp_path) as store:
+        await funded(store, 100, 100)
+    aof = tmp_path / AOF
+    with aof.open("r+b") as file:
+        file.truncate(aof.stat().st_size - 1)
+    size = aof.stat().st_size
+    with capture_logs() as logs:
+        async with store_on(tmp_path):
+            left = aof.stat().st_size
+    assert left < size
+    [said] = [log for log in logs if log["event"] == "store.truncated"]
+    assert (said["log_level"], said["file"], said["bytes"]) == ("error", aof.name, size - left)
 
 
 async def test_a_file_that_is_damaged_is_said_and_left_as_it_is(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
+from gateway.rating.price import Slice
 from tests.conftest import Store
 from tests.integration import operations
 from tests.integration.books import FAR_MS, PAST_MS, Books, funded
@@ -100,6 +101,33 @@ async def test_what_is_asked_of_a_frozen_store_is_unknown_and_done_once_when_ask
     assert wrong(await outcomes(ats), again=True) == {}
     assert {name: await picture(at) for name, at in ats.items()} == undisturbed
     assert await differences(store) == []
+
+
+async def test_an_operation_ends_at_its_deadline_whatever_it_waits_for(store: Store) -> None:
+    at = await funded(store, 1_000)
+    ended: list[str] = []
+
+    async def hold(name: str, seconds_max: float) -> None:
+        with pytest.raises(LedgerUnavailableError):
+            await store.ledger.hold(
+                at.account,
+                name,
+                [Slice(60, 10)],
+                user="alice",
+                call_type="user_out",
+                number="+442071838750",
+                rate="the rate",
+                currency="USD",
+                seconds_max=seconds_max,
+            )
+        ended.append(name)
+
+    async with store.frozen(), asyncio.TaskGroup() as tasks:
+        # Two batches are under way at most; the last call has neither, and the least time.
+        for name, seconds_max in (("one", 1.2), ("other", 1.2), ("waiting", 0.2)):
+            tasks.create_task(hold(name, seconds_max))
+            await asyncio.sleep(0.05)
+    assert ended[0] == "waiting"
 
 
 async def test_scripts_that_are_flushed_under_traffic_are_brought_again(store: Store) -> None:
