@@ -136,7 +136,7 @@ def _parts(
         controller.run(),
         *(_credits(events, controller) for events in readers(store)),
         reconciler.run(),
-        keep_expiring(ledger, statements),
+        keep_expiring(store),
         ami.run(controller.on_leg, reconciler.want),
         FastAgi(controller.authorize).serve(settings.agi.host, settings.agi.port),
         app.serve(settings.http.host, settings.http.port, config.http_token(settings), tables),

@@ -1,5 +1,7 @@
 """What the store knows, read without a change."""
 
+import asyncio
+
 from gateway import names
 from gateway.ledger import keys, scripts
 from gateway.ledger.outcomes import NEVER_MS, Hold, Lot, Statement
@@ -23,10 +25,15 @@ class Statements:
         self._store = store
 
     async def ping(self) -> None:
-        """Return if the store answers."""
-        for client in {self._store.at(shard.tag) for shard in self._store.shards}:
-            async with reached():
-                await client.ping()
+        """Return if a server of the store answers: the accounts that it has go on."""
+        async with reached():
+            servers = (await self._store.servers.primaries()).values()
+            answers = await asyncio.gather(
+                *(server.ping() for server in servers), return_exceptions=True
+            )
+            failures = [answer for answer in answers if isinstance(answer, BaseException)]
+            if len(failures) == len(answers):
+                raise failures[0]
 
     async def owner_of(self, number: str) -> str | None:
         """Give the account that owns a dial-in number (E.164)."""
@@ -35,13 +42,10 @@ class Statements:
             owner = await self._store.at(shard.tag).hget(shard.numbers, number)
         return None if owner is None else str(owner)
 
-    async def accounts(self) -> list[str]:
-        """List all accounts."""
-        found: list[str] = []
-        for shard in self._store.shards:
-            async with reached():
-                found += map(str, await self._store.at(shard.tag).smembers(shard.accounts))
-        return sorted(found)
+    async def accounts(self, shard: keys.Shard) -> list[str]:
+        """List the accounts of a shard."""
+        async with reached():
+            return sorted(map(str, await self._store.at(shard.tag).smembers(shard.accounts)))
 
     async def statement(self, account: str) -> Statement | None:
         """Read an account and its lots at one moment; nothing if there is no such account."""

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +12,7 @@ from gateway.ledger import check
 from gateway.ledger import store as ledger_store
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
+from gateway.ledger.expiry import keep_expiring
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import (
     NEVER_MS,
@@ -172,6 +174,42 @@ async def test_accounts_of_other_nodes_go_on_while_one_is_gone(
         assert await held_at_last(at, "call") == Held(60, 10, 90)
         assert await at.sums() == (90, 10, 0, 0)
     assert len(await clustered.statements.live_holds()) == len(lost) + 5 * len(others)
+
+
+async def test_numbers_and_expiry_of_other_nodes_go_on_while_one_is_gone(
+    clustered: Store, nodes: Nodes
+) -> None:
+    every, statements = of_shards(clustered), clustered.statements
+    numbers = [f"+1800{number:07}" for number in range(3 * SHARDS)]
+    seconds, _ = await clustered.redis.time()
+    for at in every:
+        await at.open()
+        await at.grant("a", 100, expires_ms=(seconds + 3600) * 1000)
+    await clustered.ledger.configure(every[0].account, "numbers", numbers=numbers)
+    gone = await owner(nodes, every[0])
+    others = [at for at in every if await owner(nodes, at) is not gone]
+    async with gone.absent("killed"):
+        await statements.ping()
+        known = await asyncio.gather(*map(statements.owner_of, numbers), return_exceptions=True)
+        assert {type(one) for one in known} == {str, LedgerUnavailableError}
+        assert not any([await is_warned(at) for at in others])
+        async with asyncio.TaskGroup() as tasks:
+            expiring = tasks.create_task(keep_expiring(clustered.store))
+
+            async def all_warned() -> bool:
+                return all([await is_warned(at) for at in others])
+
+            await until(all_warned, "the owners of what will lapse are told")
+            expiring.cancel()
+
+
+async def is_warned(at: Books) -> bool:
+    """Tell whether it was said that a lot of the account will lapse."""
+    shard = at.store.store.account(at.account).shard
+    events: Any = await at.store.store.at(shard.tag).xrange(shard.events)
+    return any(
+        (fields["event"], fields["account"]) == ("lot_expiring", at.account) for _, fields in events
+    )
 
 
 async def unavailable(at: Books) -> None:
