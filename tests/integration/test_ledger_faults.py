@@ -74,7 +74,7 @@ async def test_a_store_that_is_frozen_is_unavailable_to_readers(store: Store) ->
             store.statements.ping(),
             at.statement(),
             store.statements.live_holds(),
-            store.statements.accounts(),
+            store.statements.accounts(store.store.shards[0]),
             store.statements.owner_of("+18005550100"),
             return_exceptions=True,
         )
