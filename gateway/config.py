@@ -28,6 +28,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 _STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
+# Keys whose values belong on no screen.
+_SECRET = {"ami.secret", "http.token", "payments.webhook_secret"}
+_LOGIN = re.compile(r"(?<=//)[^/]*@|\?.*")
 
 
 def share(name: str) -> Path:
@@ -100,7 +103,7 @@ class StoreSettings(_Section):
         if cluster and not url.startswith("redis"):
             message = "store.url must name nodes of the cluster: redis://one:6379,two:6379"
             raise ValueError(message)
-        if not cluster and "," in urlsplit(url).netloc:
+        if not cluster and "," in urlsplit(url).netloc.rpartition("@")[2]:
             message = "must be true, where store.url has more than one host"
             raise ValueError(message)
         return cluster
@@ -184,7 +187,14 @@ def _fault(file: Path | None, fault: ErrorDetails) -> Fault:
     keys = [str(key) for key in fault["loc"]]
     variable = f"COINBOX_{'__'.join(keys)}".upper()
     where = "environment" if variable in os.environ else str(file or "settings")
-    return Fault(where, ".".join(keys), str(fault["input"]), fault["msg"])
+    name = ".".join(keys)
+    value = "(not shown)" if name in _SECRET else without_login(str(fault["input"]))
+    return Fault(where, name, value, fault["msg"])
+
+
+def without_login(url: str) -> str:
+    """Write a URL without the parts that may hold a password."""
+    return _LOGIN.sub("", url)
 
 
 def ami_secret(settings: Settings) -> str:

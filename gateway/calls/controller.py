@@ -107,6 +107,9 @@ class Controller:
             return Reason.UNKNOWN_USER
         if not account:
             return Reason.UNKNOWN_ACCOUNT
+        carried = self._calls.get(request.call_id)
+        if carried and carried.session.account != account:
+            return Reason.CONFLICT
         held = await self._ledger.hold(
             account,
             request.call_id,

@@ -1,7 +1,6 @@
 """The command line."""
 
 import asyncio
-import re
 
 import typer
 
@@ -62,9 +61,9 @@ def serve(config_file: ConfigOption = None) -> None:
 
 def _greeting(settings: Settings) -> str:
     agi, ami, http = settings.agi, settings.ami, settings.http
-    # Without the login that it may have.
-    url = re.sub(r"//[^/]*@", "//", settings.store.url)
-    store = url or f"embedded, in {settings.data_dir / 'store'}"
+    store = (
+        config.without_login(settings.store.url) or f"embedded, in {settings.data_dir / 'store'}"
+    )
     config.ami_secret(settings)
     lines = [
         f"FastAGI   agi://{agi.host}:{agi.port}/authorize",

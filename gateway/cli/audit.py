@@ -36,7 +36,9 @@ def audit(config_file: ConfigOption = None) -> None:
 
 
 def _totals(result: Audit) -> Table:
-    table = Table("currency", "granted", *(f"{part}" for part in PARTS))
-    for currency, parts in sorted(result.totals.items()):
-        table.add_row(currency, *(format_amount(parts[part]) for part in ("granted", *PARTS)))
+    """Write a row a part, so that amounts have room also where many currencies are."""
+    currencies = sorted(result.totals)
+    table = Table("", *currencies)
+    for part in PARTS:
+        table.add_row(part, *(format_amount(result.totals[name][part]) for name in currencies))
     return table

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gateway.errors import BadInputError, Fault
 from gateway.ledger.cluster import Servers
+from gateway.ledger.keys import Shard
 from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.store import Store
 
@@ -46,17 +46,25 @@ async def check(servers: Servers, *, cluster: bool, strict: bool) -> None:
 async def check_shards(store: Store) -> None:
     """Refuse another number of shards than the store was made with, which would hide accounts.
 
-    Raises BadInputError. Shards that are out of reach are not looked at.
+    Raises BadInputError. Shards that are out of reach are not looked at, which is said.
     """
     count = len(store.shards)
-    for shard in store.shards:
-        with suppress(RedisError, OSError):
-            client = store.at(shard.tag)
-            await client.set(shard.count, count, nx=True)
-            made_with = int(await client.get(shard.count) or count)
-            if made_with != count:
-                why = f"the store was made with {made_with}, which never changes"
-                raise BadInputError([Fault("settings", "store.shards", str(count), why)])
+    found = await asyncio.gather(*(_made_with(store, shard) for shard in store.shards))
+    for made_with in found:
+        if made_with not in {None, count}:
+            why = f"the store was made with {made_with}, which never changes"
+            raise BadInputError([Fault("settings", "store.shards", str(count), why)])
+    if None in found:
+        _log.warning("store.unreached", shards=found.count(None), of=count)
+
+
+async def _made_with(store: Store, shard: Shard) -> int | None:
+    try:
+        client = store.at(shard.tag)
+        await client.set(shard.made_with, len(store.shards), nx=True)
+        return int(await client.get(shard.made_with) or 0)
+    except (RedisError, OSError):
+        return None
 
 
 async def _checked(servers: Servers, *, cluster: bool) -> tuple[list[Fault], dict[str, str]]:

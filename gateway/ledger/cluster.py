@@ -23,7 +23,7 @@ from gateway.ledger.connection import CONNECTIONS_MAX, REPLY_SECONDS_MAX, Server
 # From node to node, for one command: more is a cluster that is changing under us.
 _MOVES_MAX = 5
 # Two readers for each of the most shards there may be, should one node have them all.
-_WAITING_MAX = 1024
+_WAITING_MAX = 2 * 256
 
 T = TypeVar("T")
 

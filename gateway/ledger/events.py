@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.ledger import cancellation
+from gateway.ledger.journal import entry_id
 from gateway.ledger.store import Store
 
 # Shorter than the client's reply time-out, or an idle stream would look like a dead store.
@@ -120,7 +121,7 @@ class Events:
         for stream in self._streams:
             groups = await self._redis.xinfo_groups(stream)
             needed = [await self._oldest_needed(stream, group) for group in groups]
-            oldest = min([kept, *needed], key=_order)
+            oldest = min([kept, *needed], key=entry_id)
             await self._redis.xtrim(stream, minid=oldest, approximate=False)
 
     async def _oldest_needed(self, stream: str, group: Mapping[str, Any]) -> str:
@@ -128,7 +129,7 @@ class Events:
         pending = await self._redis.xpending(stream, group["name"])
         if pending["min"]:
             return str(pending["min"])
-        ms, number = _order(group["last-delivered-id"])
+        ms, number = entry_id(group["last-delivered-id"])
         return f"{ms}-{number + 1}"
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -141,16 +142,11 @@ class Events:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _order(entry_id: str) -> tuple[int, int]:
-    ms, _, number = entry_id.partition("-")
-    return int(ms), int(number)
-
-
 def _parsed(found: Any) -> list[Event]:  # noqa: ANN401 - as wide as the client's own type
     """Flatten a reply to XREAD: streams, each with entries of an id and fields."""
     return [
-        Event(stream, entry_id, fields["event"], fields["account"], fields)
+        Event(stream, at, fields["event"], fields["account"], fields)
         for stream, entries in found or []
-        for entry_id, fields in entries
+        for at, fields in entries
         if fields  # an entry that is gone is still named to the group that it was given to
     ]

@@ -7,7 +7,6 @@ An id that is not as `names` has it raises ValueError: others would take keys an
 
 import re
 from dataclasses import dataclass
-from zlib import crc32
 
 from gateway import names
 
@@ -19,8 +18,8 @@ class Shard:
     tag: str
 
     @property
-    def count(self) -> str:
-        """How many shards the store was made with."""
+    def made_with(self) -> str:
+        """Number of shards that the store was made with."""
         return f"{self.tag}:shards"
 
     @property
@@ -40,7 +39,11 @@ class Shard:
 
     @property
     def events(self) -> str:
-        """Stream of what readers act on: recharges that are due, credit that came."""
+        """Stream of what readers act on.
+
+        Recharges that are due, credit that came, balances that are low or used up, lots that will
+        expire.
+        """
         return f"{self.tag}:events"
 
     @property
@@ -105,16 +108,6 @@ class Account:
 def shards(count: int) -> tuple[Shard, ...]:
     """List the shards of a store that has ``count`` of them."""
     return tuple(Shard(f"{{s{number:02d}}}") for number in range(count))
-
-
-def shard_of(all_shards: tuple[Shard, ...], word: str) -> Shard:
-    """Give the shard that an account's id, or a number, selects."""
-    return all_shards[crc32(word.encode()) % len(all_shards)]
-
-
-def account_keys(all_shards: tuple[Shard, ...], account_id: str) -> Account:
-    """Give the keys of an account."""
-    return Account(shard_of(all_shards, account_id), named(names.ACCOUNT, account_id))
 
 
 def named(pattern: re.Pattern[str], word: str) -> str:

@@ -45,12 +45,11 @@ class Ledger:
 
     async def open_account(self, account: str, currency: str) -> Refused | None:
         """Open an account, whose currency never changes; one that is open stays as it is."""
-        at = self._account(account)
-        return _done(
-            await self._run(
-                at, scripts.OPEN_ACCOUNT, [*at.books, at.shard.accounts], [account, currency]
-            )
+        at = self._store.account(account)
+        answer = await self._run(
+            at, scripts.OPEN_ACCOUNT, [*at.books, at.shard.accounts], [account, currency]
         )
+        return answer if isinstance(answer, Refused) else None
 
     async def configure(
         self,
@@ -66,28 +65,23 @@ class Ledger:
     ) -> Refused | None:
         """Change settings of an account, and add users and numbers to those it has.
 
-        ``numbers`` are the toll-free numbers that the account owns and pays for. Amounts are in
-        micro-units; what is None stays as it is.
+        ``numbers`` are the toll-free numbers that the account owns and pays for. They follow one by
+        one after the settings: the first that another account owns is refused as number_taken.
+        Amounts are in micro-units; what is None stays as it is.
         """
-        at = self._account(account)
+        at = self._store.account(account)
         settings = [
             "" if value is None else _amount(value)
             for value in (recharge_below, recharge_amount, low_below, overdraft)
         ]
-        refused = _done(
-            await self._run(
-                at,
-                scripts.CONFIGURE,
-                [
-                    *at.books,
-                    at.users,
-                    at.operation("configure", operation_id),
-                ],
-                [account, operation_id, *settings, " ".join(numbers), *users],
-            )
+        answer = await self._run(
+            at,
+            scripts.CONFIGURE,
+            [*at.books, at.users, at.operation("configure", operation_id)],
+            [account, operation_id, *settings, " ".join(numbers), *users],
         )
-        if refused:
-            return refused
+        if isinstance(answer, Refused):
+            return answer
         for number in numbers:
             if not await self._own_number(number, account):
                 return Refused(f"number_taken {number}")
@@ -112,7 +106,7 @@ class Ledger:
 
         It expires in 12 months, or at ``expires_ms``; NEVER_MS is never.
         """
-        at = self._account(account)
+        at = self._store.account(account)
         answer = await self._run(
             at,
             scripts.GRANT,
@@ -126,9 +120,9 @@ class Ledger:
                 "" if expires_ms is None else expires_ms,
             ],
         )
-        if answer[0] == "refused":
-            return _refused(answer)
-        return Granted(answer[1], int(answer[2]))
+        if isinstance(answer, Refused):
+            return answer
+        return Granted(answer[0], int(answer[1]))
 
     async def reverse(
         self,
@@ -144,22 +138,22 @@ class Ledger:
 
         With ``at_most``, less than ``micros`` if less is left.
         """
-        at = self._account(account)
+        at = self._store.account(account)
         answer = await self._run(
             at,
             scripts.REVERSE,
             [*at.books, at.payments, at.operation("reverse", reference)],
             [account, reference, payment, _amount(micros), reason, int(at_most)],
         )
-        if answer[0] == "refused":
-            return _refused(answer)
-        return Reversed(answer[1], int(answer[2]), int(answer[3]))
+        if isinstance(answer, Refused):
+            return answer
+        return Reversed(answer[0], int(answer[1]), int(answer[2]))
 
     async def expire(self, account: str) -> Expired | Refused:
         """Let an account's lots lapse whose time has come, and warn of those that will."""
-        at = self._account(account)
+        at = self._store.account(account)
         answer = await self._run(at, scripts.EXPIRE, at.books, [account])
-        return _refused(answer) if answer[0] == "refused" else Expired(*map(int, answer[1:]))
+        return answer if isinstance(answer, Refused) else Expired(*map(int, answer))
 
     async def hold(
         self,
@@ -180,7 +174,7 @@ class Ledger:
         The call may then ring. ``user`` may be empty where nobody dials; ``rate`` is kept with the
         hold as it is. Asks again for ``seconds_max`` while the outcome is unknown.
         """
-        at = self._account(account)
+        at = self._store.account(account)
         at_pool, asked = _pool(at, pool)
         ends_ms = pool.ends_ms if pool else 0
         answer = await self._run(
@@ -201,7 +195,7 @@ class Ledger:
             ],
             seconds_max=seconds_max,
         )
-        return _held(answer)
+        return answer if isinstance(answer, Refused) else Held(*map(int, answer))
 
     async def extend(
         self,
@@ -216,7 +210,7 @@ class Ledger:
 
         ``slices`` are lengths and prices of all that money pays of the call.
         """
-        at = self._account(account)
+        at = self._store.account(account)
         at_pool, asked = _pool(at, pool)
         answer = await self._run(
             at,
@@ -224,7 +218,7 @@ class Ledger:
             [*at.books, at.call(call_id), *at_pool],
             [account, call_id, extension, _words(slices), *asked],
         )
-        return _held(answer)
+        return answer if isinstance(answer, Refused) else Held(*map(int, answer))
 
     async def settle(
         self,
@@ -265,7 +259,7 @@ class Ledger:
         pool: str,
         arguments: list[str | int],
     ) -> Settled | Refused:
-        at = self._account(account)
+        at = self._store.account(account)
         answer = await self._run(
             at,
             script,
@@ -277,21 +271,17 @@ class Ledger:
             ],
             [account, call_id, *arguments],
         )
-        return _refused(answer) if answer[0] == "refused" else Settled(*map(int, answer[1:]))
+        return answer if isinstance(answer, Refused) else Settled(*map(int, answer))
 
     async def fail_recharge(
         self, account: str, key: str, reason: str, *, pause_seconds: int
     ) -> Refused | None:
         """Give up a declined recharge; the next may be claimed after the pause."""
-        at = self._account(account)
-        return _done(
-            await self._run(
-                at, scripts.FAIL_RECHARGE, at.books, [account, key, reason, pause_seconds]
-            )
+        at = self._store.account(account)
+        answer = await self._run(
+            at, scripts.FAIL_RECHARGE, at.books, [account, key, reason, pause_seconds]
         )
-
-    def _account(self, account: str) -> keys.Account:
-        return self._store.account(account)
+        return answer if isinstance(answer, Refused) else None
 
     async def _run(
         self,
@@ -301,12 +291,13 @@ class Ledger:
         arguments: list[str | int],
         *,
         seconds_max: float = REPLY_SECONDS_MAX,
-    ) -> list[str]:
-        """Run an operation, and give its answer in words."""
+    ) -> list[str] | Refused:
+        """Run an operation, and give its answer in words, without the first."""
         answer = await self._store.run(
             at.shard, script, key_names, arguments, seconds_max=seconds_max
         )
-        return str(answer).split(" ")
+        first, *words = str(answer).split(" ")
+        return Refused(words[0], int(words[1])) if first == "refused" else words
 
 
 def _amount(micros: int) -> int:
@@ -328,16 +319,3 @@ def _pool(at: keys.Account, pool: Pool | None) -> tuple[list[str], list[str | in
         pool.size_seconds,
         pool.slice_seconds,
     ]
-
-
-def _done(answer: list[str]) -> Refused | None:
-    return _refused(answer) if answer[0] == "refused" else None
-
-
-def _refused(answer: list[str]) -> Refused:
-    reason, available = answer[1:]
-    return Refused(reason, int(available))
-
-
-def _held(answer: list[str]) -> Held | Refused:
-    return _refused(answer) if answer[0] == "refused" else Held(*map(int, answer[1:]))

@@ -62,7 +62,11 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was changed. ``reason`` is one of those that the operation's script lists."""
+    """What was asked for was not done. ``reason`` is one of those that the operation lists.
+
+    ``available`` is what there is to use, where too little is the reason: of the account, or of the
+    lot that was to be taken back.
+    """
 
     reason: str
     available: int = 0

@@ -3,26 +3,24 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from gateway.ledger.journal import Entry, EntryId, Move
+from gateway.ledger.journal import Entry, Move
 
-PARTS = ("available", "held", "spent", "expired", "reversed")
+PARTS = ("granted", "available", "held", "spent", "expired", "reversed")
+"""Of a lot and of an account; what was granted is the sum of the others (rule M5)."""
+
 RETIRED = "retired"
-_POOL = "pool:"
+POOL = "pool:"
 _CLOSING = ("settle", "void")
 
 Parts = dict[str, int]
 
 
 def _parts() -> Parts:
-    return dict.fromkeys(("granted", *PARTS), 0)
+    return dict.fromkeys(PARTS, 0)
 
 
-@dataclass(slots=True)
-class CallReplay:
-    """What a live call holds: of lots in micro-units, of a pool in seconds."""
-
-    entry_id: EntryId
-    pins: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+def _pins() -> defaultdict[str, int]:
+    return defaultdict(int)
 
 
 @dataclass(slots=True)
@@ -32,7 +30,10 @@ class AccountReplay:
     opened: bool = False
     lots: defaultdict[str, Parts] = field(default_factory=lambda: defaultdict(_parts))
     expires_ms: dict[str, int] = field(default_factory=dict)
-    calls: dict[str, CallReplay] = field(default_factory=dict)
+    calls: defaultdict[str, defaultdict[str, int]] = field(
+        default_factory=lambda: defaultdict(_pins)
+    )
+    """What each live call holds: of lots in micro-units, of a pool in seconds."""
     pools: defaultdict[str, Parts] = field(
         default_factory=lambda: defaultdict(lambda: {"free": 0, "held": 0, "used": 0})
     )
@@ -50,8 +51,8 @@ class AccountReplay:
             self._retire(lot)
 
     def _move(self, move: Move) -> None:
-        if move.lot.startswith(_POOL):
-            parts = self.pools[move.lot.removeprefix(_POOL)]
+        if move.lot.startswith(POOL):
+            parts = self.pools[move.lot.removeprefix(POOL)]
         else:
             parts = self.lots[move.lot]
         # What is granted comes from outside, and is the sum of the other parts.
@@ -63,10 +64,8 @@ class AccountReplay:
         if entry.operation in _CLOSING:
             self.calls.pop(call_id, None)
             return
-        call = self.calls.setdefault(call_id, CallReplay(entry.entry_id))
-        call.entry_id = entry.entry_id
         for move in entry.moves:
-            call.pins[move.lot] += move.amount
+            self.calls[call_id][move.lot] += move.amount
 
     def _retire(self, lot: str) -> None:
         parts = self.lots[lot]

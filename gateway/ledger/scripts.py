@@ -9,10 +9,11 @@ _FOLDER = files("gateway.ledger") / "lua"
 class Script:
     """One operation: the parts that it shares with others, and its own file."""
 
-    def __init__(self, name: str, *shared: str, flags: str = "") -> None:
+    def __init__(self, name: str, *shared: str, read_only: bool = False) -> None:
         """Read the files."""
         parts = [(_FOLDER / f"{part}.lua").read_text() for part in (*shared, name)]
-        self.text = "\n".join([f"#!lua{flags}", *parts])
+        shebang = "#!lua flags=no-writes" if read_only else "#!lua"
+        self.text = "\n".join([shebang, *parts])
         # The digest is the name that Redis gives a script, not a safeguard.
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
@@ -31,4 +32,4 @@ HOLD = Script("hold", *_CALLS)
 EXTEND = Script("extend", *_CALLS)
 SETTLE = Script("settle", *_CALLS)
 VOID = Script("void", *_CALLS)
-STATEMENT = Script("statement", flags=" flags=no-writes")
+STATEMENT = Script("statement", read_only=True)

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from zlib import crc32
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gateway import names
 from gateway.ledger import cancellation, keys
 from gateway.ledger.batch import Batches
 from gateway.ledger.cluster import Servers
@@ -42,11 +44,12 @@ class Store:
 
     def shard_of(self, word: str) -> keys.Shard:
         """Give the shard that an account's id, or a number, selects."""
-        return keys.shard_of(self.shards, word)
+        return self.shards[crc32(word.encode()) % len(self.shards)]
 
     def account(self, account_id: str) -> keys.Account:
         """Give the keys of an account."""
-        return keys.account_keys(self.shards, account_id)
+        name = keys.named(names.ACCOUNT, account_id)
+        return keys.Account(self.shard_of(name), name)
 
     def at(self, key: str) -> Redis:
         """Give the client of the server that has a key."""

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.ledger.audit import Audit, audit
-from gateway.ledger.outcomes import Held, Pool
+from gateway.ledger.outcomes import Expired, Held, Pool
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, PAST_MS, Books, funded
+from tests.lab.processes import until
 
 MONTH = Pool("domestic-2026-11", size_seconds=100, slice_seconds=60, ends_ms=FAR_MS)
 
@@ -48,11 +49,16 @@ async def test_books_that_are_right_have_no_difference(store: Store) -> None:
 
 async def test_a_lot_that_has_lapsed_unseen_is_no_difference(store: Store) -> None:
     at = await funded(store, 10)
-    await at.hold("call", (60, 4))
-    await at.move_expiry("a", PAST_MS)
-    assert "by the journal at" in lines(await audit(store.store))
-    await at.expire()
-    assert "by the journal at" in lines(await audit(store.store))
+    seconds, micros = await store.redis.time()
+    await at.grant("short", 5, expires_ms=seconds * 1000 + micros // 1000 + 300)
+
+    async def lapsed() -> bool:
+        return await at.sums() == (10, 0, 0, 5)
+
+    await until(lapsed, "the lot has lapsed")
+    assert lines(await audit(store.store)) == ""
+    assert await at.expire() == Expired(5, 10)
+    assert lines(await audit(store.store)) == ""
 
 
 Damage = Callable[[Store, Books], Awaitable[object]]
@@ -76,6 +82,21 @@ def key(at: Books, kind: str) -> str:
             ),
             "lot paid-1-x: granted is 0.000009, by the journal 0.000000",
             id="a lot that nobody paid",
+        ),
+        pytest.param(
+            lambda _, at: at.move_expiry("b", PAST_MS), "by the journal at", id="another expiry"
+        ),
+        pytest.param(
+            lambda store, at: store.redis.hset(
+                key(at, f"call:{at.account}/included"), "pool_seconds", "99"
+            ),
+            "99 s of pool:domestic-2026-11, by the journal 100 s",
+            id="seconds that nobody holds",
+        ),
+        pytest.param(
+            lambda store, at: store.redis.srem(key(at, "accounts"), at.account),
+            "in the journal, but not listed as open",
+            id="an account that nobody would find",
         ),
         pytest.param(
             lambda store, at: store.redis.delete(key(at, f"order:{at.account}")),
@@ -140,8 +161,13 @@ async def test_an_audit_beside_live_traffic_finds_nothing(store: Store) -> None:
             await at.extend(name, 1, (120, 20))
             await at.settle(name, 15)
 
+    async def openings() -> None:
+        for _ in range(40):
+            await funded(store, 10)
+
     async with asyncio.TaskGroup() as tasks:
         traffic = [tasks.create_task(calls(at, number)) for at in accounts for number in range(4)]
+        traffic.append(tasks.create_task(openings()))
         audits = 0
         while not all(task.done() for task in traffic):
             assert lines(await audit(store.store)) == ""

@@ -61,7 +61,8 @@ async def test_promotional_credit_is_spent_before_paid_credit_that_expires_with_
 
 async def test_credit_cannot_be_given_for_a_time_that_is_over(store: Store) -> None:
     at = await funded(store, 10)
-    assert await at.grant("late", 5, expires_ms=PAST_MS) == Refused("expired")
+    for expires_ms in (PAST_MS, -1, NEVER_MS + 1):
+        assert await at.grant("late", 5, expires_ms=expires_ms) == Refused("expired")
     assert isinstance(await at.grant("late", 5, expires_ms=NEVER_MS), Granted)
 
 

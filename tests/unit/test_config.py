@@ -67,6 +67,8 @@ def test_a_fault_of_the_environment_is_named_beside_those_of_the_file(
     ("store", "wrong"),
     [
         ('url = "redis://one:7000,two"\ncluster = true', []),
+        ('url = "redis://:a,b@one,two"\ncluster = true', []),
+        ('url = "redis://:a,b@one"\ncluster = true', []),
         ("cluster = true", ["true"]),
         ('url = "unix:///run/store.sock"\ncluster = true', ["true"]),
         ('url = "redis://one,two"', ["false"]),
@@ -85,7 +87,13 @@ def test_a_cluster_is_named_by_the_hosts_of_its_nodes(
 @pytest.mark.parametrize("secret", ["s3cret", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
 def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, secret: str) -> None:
     file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
-    assert faults(file) == [(str(file), "payments.webhook_secret", secret)]
+    # Its value belongs on no screen.
+    assert faults(file) == [(str(file), "payments.webhook_secret", "(not shown)")]
+
+
+def test_an_address_that_is_wrong_is_shown_without_its_password(file: Path) -> None:
+    file.write_text('[store]\nurl = "redi://gateway:hush@store:6379/0?password=hush"')
+    assert faults(file) == [(str(file), "store.url", "redi://store:6379/0")]
 
 
 @pytest.mark.parametrize("content", [b"[http\n", b"port = \xff", None])

@@ -6,7 +6,8 @@
 --       5 pool ("" if none)  6 its size in seconds  7 seconds wanted of it
 -- Answers  "held SECONDS HELD AVAILABLE POOL_SECONDS" | "refused REASON AVAILABLE"
 -- Reasons, the first that applies: closed (or no call of the account), conflict, no_credit.
--- Once for each number; numbers rise, and only the answer of the last one is kept.
+-- Once for each number; numbers rise, and only the answer of the last one is kept, until the call is
+-- closed.
 
 local call, pool = KEYS[6], KEYS[7]
 local call_id, extension, slices, pool_name = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]

@@ -58,8 +58,8 @@ end
 if books.total.granted + micros > AMOUNT_MAX then
   return 'refused too_large 0'
 end
-local expires = ARGV[6] == '' and twelve_months_after(now) or amount(ARGV[6])
-if expires <= now then
+local expires = ARGV[6] == '' and twelve_months_after(now) or tonumber(ARGV[6])
+if expires <= now or expires > NEVER_MS then
   return 'refused expired 0'
 end
 

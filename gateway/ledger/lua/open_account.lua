@@ -1,7 +1,7 @@
 -- Open an account.
 --
--- KEYS  6 accounts
--- ARGV  2 currency
+-- KEYS  1 account  2 lots  3 order  4 journal  5 events  6 accounts
+-- ARGV  1 account id  2 currency
 -- Answers  "opened" | "refused currency_differs 0"
 -- Repeating it changes nothing: an account that is open stays as it is.
 

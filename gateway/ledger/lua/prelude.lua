@@ -1,4 +1,4 @@
--- Shared by every operation on an account; put before each script.
+-- Shared by the operations on an account; put before each script that moves money.
 --
 -- KEYS  1 account  2 lots  3 order  4 journal  5 events; what follows, each script says
 -- ARGV  1 account id; what follows, each script says

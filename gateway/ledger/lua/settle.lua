@@ -6,7 +6,7 @@
 -- Answers  "settled CHARGE RETURNED AVAILABLE" | "refused REASON 0"
 -- Reasons, the first that applies: conflict (settled otherwise, voided, or another pool), closed (no
 -- such call of the account any more), over_hold (more than was held).
--- Once for each call.
+-- Once for each call; a refusal is not kept, for money that was talked must be charged in the end.
 
 local print = fingerprint()
 local refused, hold = call_to_close(print, ARGV[8])

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 account  2 lots  3 order
 -- Answers  {time in ms, {field, value, ...} of the account, {lot, cells, ...},
---           {lot, expiry, ...} in the order of spending}
+--           {lot, expiry, ...} in the order of spending, which the audit compares}
 
 local time = redis.call('TIME')
 return {

@@ -5,7 +5,7 @@
 -- Answers  "settled 0 RETURNED AVAILABLE" | "refused REASON 0"
 -- Reasons, the first that applies: conflict (settled, voided otherwise, or another pool), closed
 -- (no such call of the account any more).
--- Once for each call.
+-- Once for each call; a refusal is not kept.
 
 local print = fingerprint()
 local refused, hold = call_to_close(print, ARGV[4])
