@@ -41,8 +41,9 @@ class Cluster:
         """Take a URL whose hosts, separated by commas, are some of the nodes."""
         self._url = urlsplit(url)
         self._login, _, hosts = self._url.netloc.rpartition("@")
+        self._seeds = [_with_port(host) for host in hosts.split(",")]
         # Whom to ask for the slots; those that failed last stand at the end.
-        self._known = [_with_port(host) for host in hosts.split(",")]
+        self._known = list(self._seeds)
         self._owners: dict[int, str] = {}
         self._slots: dict[tuple[int, bool], Redis] = {}
         self._nodes: dict[tuple[str, bool], Redis] = {}
@@ -121,7 +122,7 @@ class Cluster:
             owners |= {slot: address for slot, _ in self._slots if first <= slot <= last}
         self._owners = owners
         # The one that answered is asked first the next time; those of the URL are never forgotten.
-        self._known = list(dict.fromkeys([asked, *addresses, *self._known]))
+        self._known = list(dict.fromkeys([asked, *addresses, *self._seeds]))
         return list(addresses)
 
     def _forget(self, address: str) -> None:
@@ -162,21 +163,22 @@ class _Slot(Redis):
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 - as Redis
         del shard_hint
-        return _Pipeline(self, transaction=transaction)
+        del transaction  # the ledger's transactions are its scripts
+        return _Pipeline(self)
 
 
 class _Pipeline(Pipeline):
     """Sends what it gathered to the slot's node; all of it again if the slot was moved."""
 
-    def __init__(self, slot: _Slot, *, transaction: bool) -> None:
-        super().__init__(slot.connection_pool, slot.response_callbacks, transaction, None)
+    def __init__(self, slot: _Slot) -> None:
+        super().__init__(slot.connection_pool, slot.response_callbacks, False, None)  # noqa: FBT003
         self._slot = slot
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as Pipeline
         commands, self.command_stack = self.command_stack, []
 
         async def send(node: Redis) -> list[Any]:
-            async with node.pipeline(transaction=self.is_transaction) as pipe:
+            async with node.pipeline(transaction=False) as pipe:
                 for words, options in commands:
                     pipe.execute_command(*words, **options)
                 answers = await pipe.execute(raise_on_error=raise_on_error)

@@ -29,6 +29,7 @@ CALLS = 10_000
 LIMIT_REQUESTS = 50_000
 SAMPLES = 3_000
 LOTS = (1, 10, 1_000)
+SPANNING = 5  # holds that take many lots
 HOLDS = (1, 100, 10_000)
 LIMITS = {
     "cheapest script": "return 1",
@@ -90,10 +91,10 @@ class Bench:
                 tasks.create_task(caller())
         return calls / (time.perf_counter() - started)
 
-    async def micros_of(self, operation: Operation) -> float:
+    async def micros_of(self, operation: Operation, count: int = SAMPLES) -> float:
         """Give the microseconds that the server itself needs for one operation."""
         calls, micros = await self._evaluated()
-        await self.rate(operation, SAMPLES)
+        await self.rate(operation, count)
         calls_after, micros_after = await self._evaluated()
         return (micros_after - micros) / (calls_after - calls)
 
@@ -163,6 +164,10 @@ async def _report_growth(bench: Bench, out: Console) -> None:
             )
             first = first or micros
             table.add_row(f"{count} {name}", f"{micros:.1f}", f"{micros / first:.2f}")
+    for number in range(SPANNING):
+        await bench.open(f"small-{number}", *[SLICE.micros // LOTS[-1]] * LOTS[-1])
+    spanning = await bench.micros_of(lambda n: bench.hold(f"small-{n}", "call"), SPANNING)
+    table.add_row(f"one hold that takes {LOTS[-1]} lots", f"{spanning:.1f}", "")
     out.print(table)
 
 
