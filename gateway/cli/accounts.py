@@ -1,6 +1,7 @@
 """``coinbox accounts``: open them, set them, move their money, see them."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
@@ -15,6 +16,9 @@ from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 from gateway.rating.number import e164
+
+# One line; what is no UTF-8 comes as surrogates.
+_REASON = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,200}")
 
 commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_is_help=True)
 
@@ -48,7 +52,7 @@ def open_account(
     overdraft: _OverdraftOption = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """Open an account; one that is open already keeps what it has."""
+    """Open an account; on one that is open already, do as `set` does."""
     checked("ACCOUNT", account, names.ACCOUNT)
     checked("--currency", currency, names.CURRENCY)
     settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
@@ -180,6 +184,7 @@ def reverse(
     micros = _more_than_zero(amount_text)
     checked("--payment", payment, names.REFERENCE)
     checked("--reference", reference, names.REFERENCE)
+    checked("--reason", reason, _REASON)
 
     async def run() -> Reversed | Refused:
         async with app.open_store(config.load(config_file)) as store:
@@ -233,6 +238,7 @@ def _moment(name: str, text: str) -> int:
         return NEVER_MS
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error), param_hint=name) from error
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(at.timestamp() * 1000)

@@ -6,9 +6,10 @@ import typer
 from rich.table import Table
 
 from gateway import app, config
-from gateway.cli.terminal import ConfigOption, out
+from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.ledger import audit as ledger_audit
 from gateway.ledger.audit import Audit
+from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.replay import PARTS
 from gateway.money import format_amount
 
@@ -16,14 +17,21 @@ from gateway.money import format_amount
 def audit(config_file: ConfigOption = None) -> None:
     """Compare balances, live calls and the journal, beside a gateway that runs or without one.
 
-    Ends with 0 if they tell the same, else with 1, and each difference in a line.
+    Ends with 0 if they tell the same, with 1 and each difference in a line if not, and with 2 if it
+    could not look.
     """
+    settings = config.load(config_file)
+    if not settings.store.url and not (settings.data_dir / "store").exists():
+        fail(f"{settings.data_dir}: there is no store", code=2)
 
     async def run() -> Audit:
-        async with app.open_store(config.load(config_file)) as store:
+        async with app.open_store(settings) as store:
             return await ledger_audit.audit(store)
 
-    result = asyncio.run(run())
+    try:
+        result = asyncio.run(run())
+    except LedgerUnavailableError as error:
+        fail(str(error), code=2)
     out.print(_totals(result))
     for difference in result.differences:
         out.print(difference, markup=False)

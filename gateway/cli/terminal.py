@@ -19,10 +19,10 @@ ConfigOption = Annotated[
 ]
 
 
-def fail(message: str) -> NoReturn:
-    """Say what is wrong, and end with 1."""
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong, and end."""
     typer.echo(f"coinbox: {message}", err=True)
-    raise SystemExit(1)
+    raise SystemExit(code)
 
 
 def checked(name: str, text: str, pattern: re.Pattern[str]) -> str:

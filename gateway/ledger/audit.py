@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from gateway.ledger import scripts
 from gateway.ledger.journal import EntryId, entries, entry_id
 from gateway.ledger.keys import Shard
-from gateway.ledger.replay import PARTS, POOL, RETIRED, AccountReplay, Parts
+from gateway.ledger.outcomes import OVERDRAFT, RETIRED
+from gateway.ledger.replay import PARTS, POOL, AccountReplay, Parts
 from gateway.ledger.statements import paired, read_lots
 from gateway.ledger.store import Store, reached
 from gateway.money import format_amount
@@ -138,6 +139,10 @@ class _ShardAudit:
         _expect_whole(result, f"{account}: granted", total)
         for name, lot in lots.items():
             _expect_whole(result, f"{account}: lot {name}: granted", lot)
+            for part in PARTS:
+                # Only what is spent beyond all lots makes something available less than nothing.
+                if lot[part] < 0 and (name, part) != (OVERDRAFT, "available"):
+                    result.differences.append(f"{account}: lot {name}: {part} is below zero")
             spendable = lot["expires"] if lot["available"] > 0 else None
             listed = order.pop(name, None)
             if listed != spendable:

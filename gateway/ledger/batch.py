@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as StoreConnectionError
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from gateway.ledger.scripts import Script
 
@@ -32,21 +32,22 @@ class Batches:
         self._redis = redis
         self._turns = asyncio.Semaphore(UNDER_WAY_MAX)
         self._filling: _Batch | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, command: Command) -> Any:  # noqa: ANN401 - as wide as the client's own type
-        """Run one operation and give its answer. Raises RedisError and OSError.
-
-        The first of a batch sends it for all.
-        """
+        """Run one operation and give its answer. Raises RedisError and OSError."""
         batch = self._filling
-        if batch is not None:
-            place = len(batch.commands)
-            batch.commands.append(command)
-            answers = await asyncio.shield(batch.answers)
-        else:
-            place = 0
-            answers = await self._lead(command)
-        answer = answers[place]
+        if batch is None:
+            batch = self._filling = _Batch()
+            # A batch belongs to all who wait for it: if one of them carried it, his giving up would
+            # break it off for the others, and a store that is slow would never be heard again. It
+            # ends by itself, within the client's time-outs.
+            task = asyncio.create_task(self._carry(batch))  # noqa: TID251 - as said above
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        place = len(batch.commands)
+        batch.commands.append(command)
+        answer = (await asyncio.shield(batch.answers))[place]
         if isinstance(answer, NoScriptError):
             script, keys, arguments = command
             answer = await self._redis.eval(script.text, len(keys), *keys, *arguments)
@@ -54,23 +55,21 @@ class Batches:
             raise answer
         return answer
 
-    async def _lead(self, command: Command) -> list[Any]:
-        batch = self._filling = _Batch()
-        batch.commands.append(command)
+    async def _carry(self, batch: _Batch) -> None:
+        """Send a batch in its turn, and give out the answers."""
+        answers: list[Any] | None = None
         try:
             async with self._turns:
                 self._filling = None
                 answers = await self._send(batch.commands)
-        except BaseException as error:
-            # Whether the store did what was sent is unknown: each asks again by itself.
-            unknown = StoreConnectionError(f"the batch was broken off: {error!r}")
-            batch.answers.set_result([unknown] * len(batch.commands))
-            raise
+        except (RedisError, OSError) as error:
+            answers = [error] * len(batch.commands)
         finally:
             if self._filling is batch:
                 self._filling = None
-        batch.answers.set_result(answers)
-        return answers
+            # Whether the store did what was sent is unknown: each asks again by itself.
+            unknown = StoreConnectionError("the batch was broken off")
+            batch.answers.set_result(answers or [unknown] * len(batch.commands))
 
     async def _send(self, commands: list[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -61,7 +61,9 @@ async def check_shards(store: Store) -> None:
 async def _made_with(store: Store, shard: Shard) -> int | None:
     try:
         client = store.at(shard.tag)
-        await client.set(shard.made_with, len(store.shards), nx=True)
+        # Read first: a store that is full or read-only still tells.
+        if await client.get(shard.made_with) is None:
+            await client.set(shard.made_with, len(store.shards), nx=True)
         return int(await client.get(shard.made_with) or 0)
     except (RedisError, OSError):
         return None

@@ -10,6 +10,7 @@ from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
 
 _EVERY_SECONDS = 60
+_FAILURES_MAX = 3  # in a row: it is the store
 
 _log = structlog.get_logger()
 
@@ -23,8 +24,21 @@ async def keep_expiring(store: Store) -> None:
     while True:
         for shard in store.shards:
             try:
-                for account in await statements.accounts(shard):
-                    await ledger.expire(account)
+                await _expire(ledger, await statements.accounts(shard))
             except LedgerUnavailableError as error:
                 _log.warning("expiry.later", shard=shard.tag, error=str(error))
         await asyncio.sleep(_EVERY_SECONDS)
+
+
+async def _expire(ledger: Ledger, accounts: list[str]) -> None:
+    """Look at these accounts; one that cannot be looked at does not stand in the others' way."""
+    failures = 0
+    for account in accounts:
+        try:
+            await ledger.expire(account)
+            failures = 0
+        except LedgerUnavailableError as error:
+            failures += 1
+            _log.warning("expiry.later", account=account, error=str(error))
+            if failures == _FAILURES_MAX:
+                raise

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 NEVER_MS = 2**52
 """Expiry of a lot that never expires."""
 
+# Lots that are none: what is spent beyond all lots (rule M6), and the sums of lots that are over.
+OVERDRAFT = "overdraft"
+RETIRED = "retired"
+
 
 class LedgerUnavailableError(Exception):
     """The store gave no usable answer in time: whether the operation was done is unknown.

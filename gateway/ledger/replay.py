@@ -4,11 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from gateway.ledger.journal import Entry, Move
+from gateway.ledger.outcomes import RETIRED
 
 PARTS = ("granted", "available", "held", "spent", "expired", "reversed")
 """Of a lot and of an account; what was granted is the sum of the others (rule M5)."""
 
-RETIRED = "retired"
 POOL = "pool:"
 _CLOSING = ("settle", "void")
 

@@ -4,11 +4,9 @@ import asyncio
 
 from gateway import names
 from gateway.ledger import keys, scripts
-from gateway.ledger.outcomes import NEVER_MS, Hold, Lot, Statement
+from gateway.ledger.outcomes import NEVER_MS, OVERDRAFT, RETIRED, Hold, Lot, Statement
 from gateway.ledger.store import Store, reached
 
-_OVERDRAFT = "overdraft"
-_RETIRED = "retired"
 _CALLS_AT_ONCE = 500
 _LOT_CELLS = (
     *("granted", "available", "held", "spent", "expired", "reversed"),
@@ -92,10 +90,10 @@ def read_lots(cells: dict[str, str]) -> dict[str, dict[str, int]]:
 def _statement(
     account: str, now_ms: int, cells: dict[str, str], lot_cells: dict[str, str]
 ) -> Statement:
-    written = read_lots({_OVERDRAFT: _NO_LOT, _RETIRED: _NO_LOT, **lot_cells})
+    written = read_lots({OVERDRAFT: _NO_LOT, RETIRED: _NO_LOT, **lot_cells})
     lots = {name: _lot(name, lot, now_ms) for name, lot in written.items()}
     lapsed = sum(lot.expired for lot in lots.values()) - int(cells["expired"])
-    overdrawn, retired = lots.pop(_OVERDRAFT), lots.pop(_RETIRED)
+    overdrawn, retired = lots.pop(OVERDRAFT), lots.pop(RETIRED)
     return Statement(
         account=account,
         currency=cells["currency"],

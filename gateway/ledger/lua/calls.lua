@@ -19,18 +19,21 @@ end
 
 -- Move money from available to held, and pin it to its lots (rule M4). It must be spendable.
 local function take(books, micros, pins)
+  local by_name = {}
+  for _, one in ipairs(pins) do
+    by_name[one.name] = one
+  end
   local function pin(lot, taken)
     if taken == 0 then
       return
     end
     move(books, lot, 'available', 'held', taken)
-    for _, one in ipairs(pins) do
-      if one.name == lot.name then
-        one.micros = one.micros + taken
-        return
-      end
+    local one = by_name[lot.name]
+    if one then
+      one.micros = one.micros + taken
+    else
+      pins[#pins + 1] = { name = lot.name, micros = taken }
     end
-    pins[#pins + 1] = { name = lot.name, micros = taken }
   end
   local beyond = spend_from_lots(books, micros, pin)
   pin(lot_of(books, OVERDRAFT), beyond)
@@ -65,7 +68,7 @@ local function longest_slice(slices, held, micros)
   local least
   for seconds, total in string.gmatch(slices, '(%d+) (%d+)') do
     least = tonumber(total)
-    if least - held <= micros then
+    if least - held <= micros and least <= AMOUNT_MAX then
       return tonumber(seconds), least, least
     end
   end
