@@ -6,6 +6,7 @@ seed that pytest prints at its start: `pytest --randomly-seed=...` and this file
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from dataclasses import fields
@@ -90,7 +91,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(
         now_ms=st.sampled_from(STARTS),
         kinds=st.sets(st.sampled_from(ELSE)),
-        settings=st.fixed_dictionaries({}, optional=SETTINGS),
+        settings=st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
+        ),
     )
     def begin(self, now_ms: int, kinds: set[str], settings: dict[str, int]) -> None:
         """Open two accounts. The fewer kinds of operations, the further an example gets."""
@@ -135,12 +138,14 @@ class LedgerMachine(RuleBasedStateMachine):
         answers: list[Any] = self.lab.run(self.lab.ask(asked))
         self.asked += asked
         self.sound = False
-        expected, models = [], []
-        for order in permutations(range(len(asked))):
-            model = deepcopy(self.model)
+        orders = list(permutations(range(len(asked))))
+        if all(one == asked[0] for one in asked):
+            orders = orders[:1]
+        models = [deepcopy(self.model) for _ in orders[1:]] + [self.model]
+        expected = []
+        for model, order in zip(models, orders, strict=True):
             given = {place: asked[place].on(model) for place in order}
             expected.append([given[place] for place in range(len(asked))])
-            models.append(model)
         assert answers in expected
         alike = [model for model, given in zip(models, expected, strict=True) if given == answers]
         self.compare(alike, limits=[one.kwargs.get("overdraft") or 0 for one in asked])
@@ -178,31 +183,35 @@ async def explore(lab: Lab, examples: int, steps: int) -> None:
         """The ledger's, with a lab."""
 
     Machine.lab = lab
-    await asyncio.to_thread(
-        run_state_machine_as_test,
-        seed(getrandbits(32))(Machine),
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=False,  # also in CI, where it is Hypothesis' default
-            print_blob=True,
-            phases=(Phase.reuse, Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        ),
+    machine = seed(getrandbits(32))(Machine)
+    limits = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=False,  # also in CI, where it is Hypothesis' default
+        print_blob=True,
+        phases=(Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
     )
+
+    def run() -> None:
+        # Nothing of the product runs in this thread, and to trace it would double its time.
+        sys.settrace(None)
+        run_state_machine_as_test(machine, settings=limits)
+
+    await asyncio.to_thread(run)
 
 
 # A failure takes Hypothesis up to five minutes more, in which it looks for fewer steps.
 @pytest.mark.timeout(600)
 async def test_the_ledger_does_as_its_model_does(lab: Lab) -> None:
-    await explore(lab, examples=200, steps=50)
+    await explore(lab, examples=120, steps=50)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_the_ledger_does_as_its_model_does_for_long(lab: Lab) -> None:
-    await explore(lab, examples=600, steps=60)
+    await explore(lab, examples=500, steps=60)
 
 
 @settings(deadline=None)

@@ -21,11 +21,11 @@ NUMBERS = ("+18005550100", "+18005550101")
 # What most of an example is about, and what else it may be about.
 OFTEN = ("grant", "grant", "hold", "hold", "hold", "extend", "extend", "settle", "settle", "void")
 ELSE = ("open_account", "configure", "expire", "fail_recharge", "reverse")
-SETTINGS: dict[str, st.SearchStrategy[int]] = {
-    "overdraft": st.sampled_from((100, 50, 10, 0)),
-    "low_below": st.sampled_from((20, 100, 0)),
-    "recharge_below": st.sampled_from((10, 50, 0)),
-    "recharge_amount": st.sampled_from((30, 0)),
+SETTINGS = {
+    "overdraft": (100, 50, 10, 0),
+    "low_below": (20, 100, 0),
+    "recharge_below": (10, 50, 0),
+    "recharge_amount": (30, 0),
 }
 
 
@@ -70,90 +70,109 @@ class Operation:
         return Operation(self.name, tuple(args), kwargs)
 
 
-@st.composite
-def operations(draw: st.DrawFn, model: Model, serial: int, kinds: Sequence[str]) -> Operation:
+def operations(model: Model, serial: int, kinds: Sequence[str]) -> st.SearchStrategy[Operation]:
     """Draw one of the kinds; new ids are made from the serial number."""
-    kind = draw(st.sampled_from(kinds))
-    operation = getattr(_Asked(draw, model, serial), kind)()
-    assert isinstance(operation, Operation)
-    return operation
+
+    def operation(choices: Iterator[int]) -> Operation:
+        asked = _Asked(choices, model, serial)
+        drawn = getattr(asked, asked.one(*kinds))()
+        assert isinstance(drawn, Operation)
+        return drawn
+
+    return _CHOICES.map(iter).map(operation)
 
 
-class _Asked:
-    """Draws each kind of operation; most of what it draws can be done."""
+# The outcome of a race is not the same each time, and changes what can be asked next. How much is
+# drawn must not depend on it, or Hypothesis cannot repeat what it drew.
+_CHOICES = st.lists(st.integers(0, 2**20), min_size=20, max_size=20)
 
-    def __init__(self, draw: st.DrawFn, model: Model, serial: int) -> None:
-        self._draw, self._model, self._serial = draw, model, serial
-        self._account = OPEN[self._in(8)]
-        if self._in(30):
+
+class _Choices:
+    """Values chosen by numbers: those named first by the smallest."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
+
+    def one(self, *values: T) -> T:
+        return values[next(self._numbers) % len(values)]
+
+    def up_to(self, most: int) -> int:
+        return next(self._numbers) % (most + 1)
+
+    def seldom(self, times: int) -> bool:
+        """Choose True once in so many times."""
+        return self.up_to(times - 1) == times - 1
+
+
+class _Asked(_Choices):
+    """Chooses each kind of operation; most of what it chooses can be done."""
+
+    def __init__(self, numbers: Iterator[int], model: Model, serial: int) -> None:
+        super().__init__(numbers)
+        self._model, self._serial = model, serial
+        self._account = OPEN[self.seldom(8)]
+        if self.seldom(30):
             self._account = "nobody"
-
-    def _in(self, times: int) -> bool:
-        """Draw True once in so many times."""
-        return bool(self._draw(st.integers(1, times)) == times)
-
-    def _one(self, *values: T) -> T:
-        return self._draw(st.sampled_from(values))
 
     def _part(self, whole: int) -> int:
         """Draw all of it, or some of it; once in a while more than there is."""
-        if self._in(20):
+        if self.seldom(20):
             return whole + 1
-        return self._one(whole, self._draw(st.integers(0, whole)), -(-whole // 3))
+        return self.one(whole, self.up_to(whole), -(-whole // 3))
 
     def _new(self, kind: str) -> str:
-        return f"{kind}-{self._serial + self._in(4)}"
+        return f"{kind}-{self._serial + self.seldom(4)}"
 
     def _of(self) -> Account:
         return self._model.accounts.get(self._account, Account(self._account, "USD"))
 
     def _currency(self) -> str:
-        return "EUR" if self._in(20) else "USD"
+        return "EUR" if self.seldom(20) else "USD"
 
     def _live(self) -> Hold | None:
         """Pick a live call, of any account."""
         holds = self._model.live_holds()
-        return self._one(*holds) if holds else None
+        return self.one(*holds) if holds else None
 
     def _slices(self, seconds: int, held: int) -> list[Slice]:
-        price = self._one(20, 60, 1, 200, 5, 0)
-        lengths = [(60, price), (30, price // 2), (6, price // 10)][: self._one(1, 2, 3)]
+        price = self.one(20, 60, 1, 200, 5, 0)
+        lengths = [(60, price), (30, price // 2), (6, price // 10)][: self.one(1, 2, 3)]
         return [Slice(seconds + length, held + micros) for length, micros in lengths]
 
     def _pool(self, name: str) -> Pool:
         """Give the pool of a name, which says when it ends; how large it is may change."""
-        return Pool(name, self._one(90, 0, 60, 600), self._one(60, 30), int(name.split("-")[1]))
+        return Pool(name, self.one(90, 0, 60, 600), self.one(60, 30), int(name.split("-")[1]))
 
     def open_account(self) -> Operation:
-        return Operation("open_account", (self._one(*OPEN), self._currency()), {})
+        return Operation("open_account", (self.one(*OPEN), self._currency()), {})
 
     def configure(self) -> Operation:
         kwargs = {
-            "users": self._one((), ("alice",), ("alice", "bob")),
-            "numbers": self._one((), *((number,) for number in NUMBERS)),
-            **self._draw(st.fixed_dictionaries({}, optional=SETTINGS)),
+            "users": self.one((), ("alice",), ("alice", "bob")),
+            "numbers": self.one((), *((number,) for number in NUMBERS)),
+            **{name: self.one(*values) for name, values in SETTINGS.items() if self.seldom(2)},
         }
         return Operation("configure", (self._account, self._new("configure")), kwargs)
 
     def grant(self) -> Operation:
         now, due = self._model.now_ms, self._of().recharge_key
-        reference = due if due and self._in(2) else self._new("grant")
-        micros = AMOUNT_MICROS_MAX if self._in(30) else self._draw(st.integers(1, 100))
-        days = self._one(400, 1, 6, 8, 31, 40)
-        expires = self._one(None, None, now + days * DAY_MS, NEVER_MS, now + self._one(1, 0))
-        kwargs = {"kind": self._one("paid", "bonus"), "expires_ms": expires}
+        reference = due if due and self.seldom(2) else self._new("grant")
+        micros = AMOUNT_MICROS_MAX if self.seldom(30) else 1 + self.up_to(99)
+        days = self.one(400, 1, 6, 8, 31, 40)
+        expires = self.one(None, None, now + days * DAY_MS, NEVER_MS, now + self.one(1, 0))
+        kwargs = {"kind": self.one("paid", "bonus"), "expires_ms": expires}
         return Operation("grant", (self._account, reference, micros, self._currency()), kwargs)
 
     def hold(self) -> Operation:
         ends = milliseconds(next_month(EPOCH + timedelta(milliseconds=self._model.now_ms)))
         kwargs = {
-            "user": "eve" if self._in(20) else self._one("alice", ""),
+            "user": "eve" if self.seldom(20) else self.one("alice", ""),
             "call_type": "user_out",
             "number": "+442071838750",
             "rate": "the rate",
             "currency": self._currency(),
             "seconds_max": 1.0,
-            "pool": self._pool(f"domestic-{ends}") if self._in(4) else None,
+            "pool": self._pool(f"domestic-{ends}") if self.seldom(4) else None,
         }
         return Operation("hold", (self._account, self._new("call"), self._slices(0, 0)), kwargs)
 
@@ -161,9 +180,9 @@ class _Asked:
         live = self._live()
         if live is None:
             return self.hold()
-        number = live.extension + self._one(1, 1, 2, 0)
+        number = live.extension + self.one(1, 1, 2, 0)
         slices = self._slices(live.granted_seconds - live.pool_seconds, live.held)
-        pool = self._pool(live.pool) if live.pool and not self._in(20) else None
+        pool = self._pool(live.pool) if live.pool and not self.seldom(20) else None
         return Operation("extend", (live.account, live.call_id, number, slices), {"pool": pool})
 
     def settle(self) -> Operation:
@@ -175,7 +194,7 @@ class _Asked:
             "answered_ms": now - 60_000,
             "ended_ms": now,
             "cause": 16,
-            "pool": "" if self._in(20) else live.pool,
+            "pool": "" if self.seldom(20) else live.pool,
             "pool_seconds": self._part(live.pool_seconds),
         }
         args = (live.account, live.call_id, self._part(live.held))
@@ -185,31 +204,35 @@ class _Asked:
         live = self._live()
         if live is None:
             return self.hold()
-        kwargs = {"cause": 16, "pool": "" if self._in(20) else live.pool}
+        kwargs = {"cause": 16, "pool": "" if self.seldom(20) else live.pool}
         return Operation("void", (live.account, live.call_id), kwargs)
 
     def reverse(self) -> Operation:
-        payment = self._one(*self._model.payments(self._account), "nothing")
-        micros = self._draw(st.integers(1, 60))
+        payment = self.one(*self._model.payments(self._account), "nothing")
+        micros = self.up_to(59) + 1
         args = (self._account, self._new("reverse"), payment, micros, "refund")
-        return Operation("reverse", args, {"at_most": self._one(False, True)})
+        return Operation("reverse", args, {"at_most": self.one(False, True)})
 
     def expire(self) -> Operation:
         return Operation("expire", (self._account,), {})
 
     def fail_recharge(self) -> Operation:
         of = self._of()
-        key = self._one(of.recharge_key or of.recharge_failed[0], "another")
-        kwargs = {"pause_seconds": self._one(600, 0)}
+        key = self.one(of.recharge_key or of.recharge_failed[0], "another")
+        kwargs = {"pause_seconds": self.one(600, 0)}
         return Operation("fail_recharge", (self._account, key, "card_expired"), kwargs)
 
 
-@st.composite
-def times(draw: st.DrawFn, model: Model) -> int:
+def times(model: Model) -> st.SearchStrategy[int]:
     """Draw a time that lies ahead: when something changes, or just beside that."""
-    groups = [[edge for edge in edges if edge > model.now_ms] for edges in _edges(model)]
-    edge = draw(st.sampled_from(draw(st.sampled_from([edges for edges in groups if edges]))))
-    return max(model.now_ms + 1, edge + draw(st.sampled_from((0, -1, 1))))
+
+    def time(numbers: Iterator[int]) -> int:
+        choose = _Choices(numbers)
+        groups = [[edge for edge in edges if edge > model.now_ms] for edges in _edges(model)]
+        edge = choose.one(*choose.one(*(edges for edges in groups if edges)))
+        return max(model.now_ms + 1, edge + choose.one(0, -1, 1))
+
+    return _CHOICES.map(iter).map(time)
 
 
 def _edges(model: Model) -> Iterator[list[int]]:
