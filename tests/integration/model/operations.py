@@ -19,8 +19,8 @@ T = TypeVar("T")
 OPEN = ("contoso", "fabrikam")
 NUMBERS = ("+18005550100", "+18005550101")
 # What most of an example is about, and what else it may be about.
-OFTEN = ("grant", "grant", "hold", "hold", "hold", "extend", "extend", "settle", "settle", "void")
-ELSE = ("open_account", "configure", "expire", "fail_recharge", "reverse")
+OFTEN = (*("grant", "hold", "extend", "settle") * 2, "hold", "void", "reverse")
+ELSE = ("open_account", "configure", "expire", "fail_recharge")
 SETTINGS = {
     "overdraft": (100, 50, 10, 0),
     "low_below": (20, 100, 0),
@@ -208,7 +208,8 @@ class _Asked(_Choices):
         return Operation("void", (live.account, live.call_id), kwargs)
 
     def reverse(self) -> Operation:
-        payment = self.one(*self._model.payments(self._account), "nothing")
+        payments = self._model.payments(self._account)
+        payment = self.one(*payments) if payments and not self.seldom(10) else "nothing"
         micros = self.up_to(59) + 1
         args = (self._account, self._new("reverse"), payment, micros, "refund")
         return Operation("reverse", args, {"at_most": self.one(False, True)})
