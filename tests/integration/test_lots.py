@@ -1,15 +1,8 @@
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from gateway.ledger.outcomes import Held, Refused, Settled
-from gateway.ledger.scripts import GRANT
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, PAST_MS, Books, funded
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def spent_and_held(at: Books) -> dict[str, tuple[int, int]]:
@@ -81,49 +74,6 @@ async def test_a_call_never_answered_gives_nothing_back_to_a_lot_that_has_expire
     await at.move_expiry("a", PAST_MS)
     assert await at.void("call") == Settled(0, 0, 0)
     assert await at.sums() == (0, 0, 0, 10)
-
-
-def twelve_months_after(bought: datetime) -> datetime:
-    leap_day = (bought.month, bought.day) == (2, 29)
-    return bought.replace(year=bought.year + 1, day=28 if leap_day else bought.day)
-
-
-def milliseconds(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(milliseconds=1)
-
-
-async def test_a_lot_expires_twelve_months_after_its_purchase(store: Store) -> None:
-    # M2.
-    lot = (await (await funded(store, 10)).lots())["a"]
-    bought = EPOCH + timedelta(milliseconds=lot.purchased_ms)
-    assert lot.expires_ms == milliseconds(twelve_months_after(bought))
-
-
-@settings(deadline=None)
-@given(
-    bought=st.datetimes(
-        datetime(1970, 1, 1),  # noqa: DTZ001 - the strategy wants its bounds without a zone
-        datetime(2120, 12, 31),  # noqa: DTZ001 - as above
-        timezones=st.just(UTC),
-    )
-)
-@example(bought=datetime(2024, 2, 28, 23, 59, 59, tzinfo=UTC))
-@example(bought=datetime(2024, 2, 29, tzinfo=UTC))
-@example(bought=datetime(2024, 3, 1, tzinfo=UTC))
-@example(bought=datetime(2023, 2, 28, tzinfo=UTC))
-@example(bought=datetime(2023, 3, 1, tzinfo=UTC))
-@example(bought=datetime(2000, 2, 29, 12, tzinfo=UTC))
-@example(bought=datetime(2100, 2, 28, tzinfo=UTC))
-@example(bought=datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC))
-async def test_the_store_reckons_twelve_calendar_months_as_the_calendar_does(
-    store: Store, bought: datetime
-) -> None:
-    # The operation takes the store's own time; its calendar is run here at any time.
-    _, found, rest = GRANT.text.partition("local function days_of")
-    calendar = found + rest.partition("local print")[0]
-    asked = "return string.format('%.0f', twelve_months_after(tonumber(ARGV[1])))"
-    answer = await store.redis.eval(calendar + asked, 0, str(milliseconds(bought)))
-    assert int(answer) == milliseconds(twelve_months_after(bought))
 
 
 @pytest.mark.parametrize("order", ["abc", "cba"])
