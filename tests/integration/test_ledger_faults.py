@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
 from tests.conftest import Store
 from tests.integration import operations
-from tests.integration.books import FAR_MS, PAST_MS, Books, funded
+from tests.integration.books import Books, funded
 from tests.integration.operations import (
     OPERATIONS,
     UNAVAILABLE,
@@ -232,43 +230,3 @@ async def test_a_store_that_is_killed_under_traffic_keeps_all_it_acknowledged(st
     spent = 15 * len(stream.acknowledged) // 3
     assert await stream.at.sums() == (credit - spent, 0, spent, 0)
     assert await differences(store) == []
-
-
-AMOUNTS = st.integers(0, 60)
-CALLS = st.sampled_from(["one", "two", "three"])
-STEPS = st.one_of(
-    st.tuples(st.just("grant"), st.sampled_from(["a", "b", "c"]), st.integers(1, 300)),
-    st.tuples(
-        st.just("expire"),
-        st.sampled_from(["a", "b", "c"]),
-        st.sampled_from([PAST_MS, FAR_MS, FAR_MS + 1]),
-    ),
-    st.tuples(st.sampled_from(["hold", "settle", "void"]), CALLS, AMOUNTS),
-    st.tuples(st.just("extend"), CALLS, AMOUNTS, st.integers(1, 4)),
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(steps=st.lists(STEPS, max_size=30))
-async def test_whatever_happens_the_sums_agree_and_nothing_is_below_zero(
-    store: Store, steps: list[tuple[str, str, int] | tuple[str, str, int, int]]
-) -> None:
-    # M5, M6: `Books` looks after each step, and each step is repeated.
-    await store.redis.flushall()  # the calls of the example before
-    at = await funded(store)
-    for step in steps + steps:
-        match step:
-            case "grant", reference, amount:
-                await at.grant(reference, amount)
-            case "expire", reference, at_ms if reference in await at.lots():
-                await at.move_expiry(reference, at_ms)
-            case "hold", call, amount:
-                await at.hold(call, (60, amount), (30, amount // 2))
-            case "extend", call, amount, number:
-                # A longer call never costs less, so neither does a later extension.
-                whole, half = (60 * number + part for part in (amount, amount // 2))
-                await at.extend(call, number, (120 * number, whole), (90 * number, half))
-            case "settle", call, charge:
-                await at.settle(call, charge)
-            case "void", call, _:
-                await at.void(call)
