@@ -56,10 +56,6 @@ class Gateway:
         if self._process:
             await processes.kill(self._process)
 
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
-
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""
         self._configure()
