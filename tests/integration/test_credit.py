@@ -235,6 +235,20 @@ async def test_credit_that_will_lapse_is_told_at_thirty_seven_and_one_days(store
     assert len(await told(at, "lot_expiring")) == 3
 
 
+async def test_what_one_call_gives_back_is_told_to_another_in_its_last_slice(store: Store) -> None:
+    # D4: what is left of the credit is used.
+    at = await funded(store, 20)
+    await at.hold("ends", (60, 10))
+    await at.hold("goes-on", (60, 10))
+    before = len(await told(at, "credit"))
+    assert await at.extend("goes-on", 1, (120, 17)) == Refused("no_credit", 0)
+    await at.settle("ends", 3)
+    assert len(await told(at, "credit")) == before + 1
+    assert await at.extend("goes-on", 2, (120, 17)) == Held(120, 17, 0)
+    await at.settle("goes-on", 11)
+    assert len(await told(at, "credit")) == before + 1  # nobody waits
+
+
 # Pools of included seconds: C7, and a slice has one source.
 
 

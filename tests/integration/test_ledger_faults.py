@@ -2,16 +2,20 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from gateway.ledger import store as ledger_store
+from gateway.ledger.connection import Server, connect
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
-from tests.conftest import Store
+from tests.conftest import SHARDS, Store
 from tests.integration import operations
 from tests.integration.books import Books, funded
 from tests.integration.operations import (
@@ -27,6 +31,9 @@ from tests.integration.operations import (
     wrong,
 )
 from tests.lab.processes import until
+
+SLOW_SECONDS = 0.25
+GRANTS = 300
 
 
 async def test_a_hundred_calls_at_once_on_credit_for_one_ring_once(store: Store) -> None:
@@ -126,6 +133,67 @@ async def test_an_operation_ends_at_its_deadline_whatever_it_waits_for(store: St
             tasks.create_task(hold(name, seconds_max))
             await asyncio.sleep(0.05)
     assert ended[0] == "waiting"
+
+
+@asynccontextmanager
+async def slow(store: Store, socket: Path) -> AsyncIterator[ledger_store.Store]:
+    """A way to the store whose replies come together, as from a disk that syncs slowly."""
+    path = store.redis.connection_pool.connection_kwargs["path"]
+    beat = asyncio.Condition()
+
+    async def beats() -> None:
+        while True:
+            await asyncio.sleep(SLOW_SECONDS)
+            async with beat:
+                beat.notify_all()
+
+    async def replies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65_536):
+            async with beat:
+                await beat.wait()
+            writer.write(chunk)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to_store = await asyncio.open_unix_connection(path)
+        with suppress(OSError):
+            async with asyncio.TaskGroup() as both:
+                back = both.create_task(replies(there, writer))
+                while chunk := await reader.read(65_536):
+                    to_store.write(chunk)
+                back.cancel()
+        to_store.transport.abort()
+        writer.transport.abort()
+
+    async with (
+        await asyncio.start_unix_server(serve, socket),
+        connect(f"unix://{socket}") as redis,
+        asyncio.TaskGroup() as tasks,
+    ):
+        beating = tasks.create_task(beats())
+        yield ledger_store.Store(Server(redis), SHARDS)
+        beating.cancel()
+
+
+async def test_a_store_that_is_slow_is_heard_by_all_who_wait(store: Store, tmp_path: Path) -> None:
+    # Who began a batch gives up while others still have time: their batch must go on.
+    at = await funded(store, 1_000)
+    async with slow(store, tmp_path / "slow.sock") as behind:
+        ledger = Ledger(behind)
+
+        async def grant(number: int) -> bool:
+            try:
+                await ledger.grant(at.account, f"payment-{number}", 1, "USD")
+            except LedgerUnavailableError:
+                return False
+            return True
+
+        async with asyncio.TaskGroup() as tasks:
+            grants = []
+            for number in range(GRANTS):
+                grants.append(tasks.create_task(grant(number)))
+                await asyncio.sleep(0.01)
+    heard = [task.result() for task in grants]
+    assert sum(heard[GRANTS // 2 :]) > GRANTS // 4
 
 
 async def test_scripts_that_are_flushed_under_traffic_are_brought_again(store: Store) -> None:

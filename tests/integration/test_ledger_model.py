@@ -1,8 +1,8 @@
 """The ledger beside a plain model of it: any operations, in any order, at any time.
 
 A failure prints the steps that lead to it, as few as were found, and a line that repeats them:
-`@reproduce_failure(...)`, to be put above `class LedgerMachine`. What is drawn follows from the seed
-that pytest prints at its start (`pytest --randomly-seed=...` and this file); races are real ones.
+`@reproduce_failure(...)`, to be put above `class LedgerMachine`. What is drawn follows from the
+seed that pytest prints at its start (`pytest --randomly-seed=...` and this file); races are real.
 """
 
 import asyncio

@@ -4,7 +4,7 @@
 local function read_books(now)
   local cells = redis.call('HMGET', KEYS[1], 'granted', 'available', 'held', 'spent', 'expired',
     'reversed', 'currency', 'overdraft', 'low_below', 'low', 'exhausted', 'recharge_below',
-    'recharge_amount', 'recharge_key', 'recharge_after', 'recharges')
+    'recharge_amount', 'recharge_key', 'recharge_after', 'recharges', 'waiting')
   if not cells[7] then
     return nil
   end
@@ -25,6 +25,7 @@ local function read_books(now)
     recharge_key = cells[14],
     recharge_after = tonumber(cells[15]),
     recharges = tonumber(cells[16]),
+    waiting = cells[17], -- '1' after a live call was refused its next slice
     lots = {}, -- those that were read, by name
     touched = {}, -- those that were changed, in the order of their first change
     moves = {}, -- those that are no entry of the journal yet

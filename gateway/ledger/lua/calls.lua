@@ -130,6 +130,11 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
     move_seconds(books, pool, hold.pool, 'held', 'used', pool_seconds)
     move_seconds(books, pool, hold.pool, 'held', 'free', hold.pool_seconds - pool_seconds)
   end
+  if books.waiting ~= '' and (returned > 0 or hold.pool_seconds > pool_seconds) then
+    -- What one call gives back, another in its last slice may use (rule D4).
+    change(books, 'waiting', '')
+    event('credit')
+  end
   enter(books, operation, 'call', call_id, 'user', hold.user, 'type', hold.type,
     'number', hold.number, 'rate', hold.rate, ...)
   repay(books)

@@ -54,6 +54,7 @@ if more > 0 or total then
   answer = 'held ' .. text(seconds) .. ' ' .. text(held) .. ' ' .. text(books.total.available)
     .. ' ' .. text(pool_seconds)
 else
+  change(books, 'waiting', '1')
   close_books(books, least or 0)
   answer = 'refused no_credit ' .. text(books.total.available)
 end

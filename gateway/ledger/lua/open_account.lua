@@ -15,6 +15,6 @@ local entry = redis.call('XADD', KEYS[4], '*', 'op', 'open_account', 'account', 
 redis.call('HSET', KEYS[1], 'currency', ARGV[2], 'granted', '0', 'available', '0', 'held', '0',
   'spent', '0', 'expired', '0', 'reversed', '0', 'overdraft', '0', 'low_below', '0', 'low', '',
   'exhausted', '', 'recharge_below', '0', 'recharge_amount', '0', 'recharge_key', '',
-  'recharge_after', '0', 'recharges', '0', 'entry', entry)
+  'recharge_after', '0', 'recharges', '0', 'waiting', '', 'entry', entry)
 redis.call('SADD', KEYS[6], ARGV[1])
 return 'opened'

@@ -66,6 +66,7 @@ class Account:
     recharges: int = 0
     low: bool = False
     exhausted: bool = False
+    waiting: bool = False
     lapsed: int = 0  # since the last operation that changed the account
     lots: dict[str, Lot] = field(
         default_factory=lambda: {name: new_lot(name) for name in (OVERDRAFT, RETIRED)}

@@ -220,6 +220,7 @@ class Model(Accounts):
             of.close()
             answer = Held(seconds, money, of.available, pooled)
         else:
+            of.waiting = True
             of.close(needed=slices[-1].micros)
             answer = Refused("no_credit", of.available)
         live.extended = question, answer
@@ -262,5 +263,8 @@ class Model(Accounts):
         self.forget("hold", of.name, call_id)
         of.give_back_seconds(live.hold, pool_seconds)
         returned = of.give_back(live.pins, charge)
+        if of.waiting and (returned or live.hold.pool_seconds > pool_seconds):
+            of.waiting = False  # rule D4: another call may use what this one gives back
+            of.tell("credit")
         of.close()
         return Settled(charge, returned, of.available)
