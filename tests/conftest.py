@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 from redis.asyncio import Redis
 
 from gateway.ledger import embedded
 from gateway.ledger import store as ledger_store
+from gateway.ledger.cluster import Servers
 from gateway.ledger.connection import Server, connect
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
@@ -20,12 +22,32 @@ SHARDS = 4
 
 @dataclass(frozen=True)
 class Store:
-    """A real Valkey, kept running by the gateway's own supervisor."""
+    """A real store, a client of one of its servers, and the ledger there."""
 
+    url: str
     redis: Redis
     store: ledger_store.Store
     ledger: Ledger
     statements: Statements
+
+    @classmethod
+    def of(cls, url: str, servers: Servers, redis: Redis) -> Self:
+        shards = ledger_store.Store(servers, SHARDS)
+        return cls(url, redis, shards, Ledger(shards), Statements(shards))
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, url: str) -> AsyncIterator[Self]:
+        """Reach a server by connections that nobody else uses."""
+        async with connect(url) as redis:
+            yield cls.of(url, Server(redis), redis)
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, folder: Path) -> AsyncIterator[Self]:
+        """Run a Valkey on a folder, kept running by the gateway's own supervisor."""
+        async with embedded.running(folder), cls.at(embedded.url(folder)) as store:
+            yield store
 
     async def pid(self) -> int:
         return int((await self.redis.info("server"))["process_id"])
@@ -47,10 +69,8 @@ class Store:
 
 @pytest.fixture(scope="session")
 async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Store]:
-    folder: Path = tmp_path_factory.mktemp("store")
-    async with embedded.running(folder), connect(embedded.url(folder)) as redis:
-        shards = ledger_store.Store(Server(redis), SHARDS)
-        yield Store(redis, shards, Ledger(shards), Statements(shards))
+    async with Store.on(tmp_path_factory.mktemp("store")) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

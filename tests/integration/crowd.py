@@ -11,13 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import astuple, dataclass, field
 from functools import partial
 
-from gateway.ledger.connection import Server, connect
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Granted, Held, Refused, Settled
-from gateway.ledger.statements import Statements
-from gateway.ledger.store import Store
 from gateway.rating.price import Slice
-from tests.conftest import SHARDS
+from tests.conftest import Store
 from tests.integration.operations import known
 from tests.lab.processes import until
 
@@ -109,10 +106,9 @@ async def main(url: str, account: str, name: str) -> None:
     calls = shared() + [f"{name}-{number}" for number in range(OWN)]
     random.Random(name).shuffle(calls)  # noqa: S311 - no secret
     numbers = iter(calls)
-    async with connect(f"{url}?client_name={name}") as redis:
-        store = Store(Server(redis), SHARDS)
-        crowd, statements = Crowd(Ledger(store), account), Statements(store)
-        await until(lambda: statements.statement(account), "the account is open")
+    async with Store.at(f"{url}?client_name={name}") as store:
+        crowd = Crowd(store.ledger, account)
+        await until(lambda: store.statements.statement(account), "the account is open")
         async with asyncio.TaskGroup() as tasks:
             for _ in range(CALLERS):
                 tasks.create_task(crowd.caller(numbers))

@@ -2,15 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.ledger import store as ledger_store
 from gateway.ledger.audit import audit
-from gateway.ledger.connection import Server, connect
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import (
     Expired,
     Granted,
@@ -21,8 +17,7 @@ from gateway.ledger.outcomes import (
     Reversed,
     Settled,
 )
-from gateway.ledger.statements import Statements
-from tests.conftest import SHARDS, Store
+from tests.conftest import Store
 from tests.integration.books import FAR_MS, PARTS, Books, books
 from tests.lab.processes import POLL_SECONDS, until
 
@@ -159,14 +154,6 @@ OPERATIONS = {
         a_recharge_is_due,
     ),
 }
-
-
-@asynccontextmanager
-async def client(url: str) -> AsyncIterator[Store]:
-    """Reach a store by connections that nobody else uses."""
-    async with connect(url) as redis:
-        shards = ledger_store.Store(Server(redis), SHARDS)
-        yield Store(redis, shards, Ledger(shards), Statements(shards))
 
 
 async def prepared(store: Store, name: str) -> Books:

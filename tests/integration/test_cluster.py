@@ -9,11 +9,9 @@ from structlog.testing import capture_logs
 
 from gateway.errors import BadInputError
 from gateway.ledger import check
-from gateway.ledger import store as ledger_store
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import (
     NEVER_MS,
     Expired,
@@ -24,7 +22,6 @@ from gateway.ledger.outcomes import (
     Reversed,
     Settled,
 )
-from gateway.ledger.statements import Statements
 from tests.conftest import SHARDS, Store
 from tests.integration.books import FAR_MS, Books
 from tests.lab.ports import Ports
@@ -54,9 +51,8 @@ async def nodes(
 async def opened(url: str, server: Server, *, is_cluster: bool) -> AsyncIterator[Store]:
     """Open a store by its URL, as the gateway does."""
     servers = open_servers(url, cluster=is_cluster)
-    shards = ledger_store.Store(servers, SHARDS)
     try:
-        yield Store(server.redis, shards, Ledger(shards), Statements(shards))
+        yield Store.of(url, servers, server.redis)
     finally:
         await servers.aclose()
 

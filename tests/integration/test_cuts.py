@@ -14,7 +14,6 @@ from tests.integration.operations import (
     OPERATIONS,
     UNAVAILABLE,
     Picture,
-    client,
     differences,
     known,
     outcomes,
@@ -40,8 +39,7 @@ def port(ports: Ports) -> int:
 
 @pytest.fixture
 async def proxy(store: Store, port: int) -> AsyncIterator[CuttingProxy]:
-    socket = str(store.redis.connection_pool.connection_kwargs["path"])
-    async with CuttingProxy.running(port, socket) as proxy:
+    async with CuttingProxy.running(port, store.url.removeprefix("unix://")) as proxy:
         yield proxy
 
 
@@ -49,7 +47,7 @@ async def proxy(store: Store, port: int) -> AsyncIterator[CuttingProxy]:
 async def through(proxy: CuttingProxy, at: Books) -> AsyncIterator[Books]:
     """Give the same account to a client of its own, behind the proxy."""
     url = f"redis://127.0.0.1:{proxy.port}?socket_timeout={REPLY_SECONDS_MAX}"
-    async with client(url) as store:
+    async with Store.at(url) as store:
         yield Books(store, at.account)
 
 

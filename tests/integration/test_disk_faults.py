@@ -2,22 +2,20 @@
 
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from gateway.ledger import embedded
 from gateway.ledger.embedded import EmbeddedStoreError
 from gateway.ledger.outcomes import Held, LedgerUnavailableError
 from tests.conftest import Store
 from tests.integration.books import books, funded
 from tests.integration.operations import (
     OPERATIONS,
-    client,
     differences,
     known,
     picture,
@@ -29,12 +27,6 @@ AOF = "appendonlydir/appendonly.aof.1.incr.aof"
 DISK_BYTES = 4_194_304
 ROOM_BYTES = 8_192  # for the entries of a few calls
 CALLS_MAX = 1_000
-
-
-@asynccontextmanager
-async def store_on(folder: Path) -> AsyncIterator[Store]:
-    async with embedded.running(folder), client(embedded.url(folder)) as store:
-        yield store
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ def fill(disk: Path) -> Path:
 
 
 async def test_a_full_disk_is_told_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
-    async with store_on(disk) as store:
+    async with Store.on(disk) as store:
         at = await funded(store, 10_000)
 
         async def hold(number: int) -> object:
@@ -97,7 +89,7 @@ async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
 ) -> None:
     operation = OPERATIONS[name]
     aof = tmp_path / "whole" / AOF
-    async with store_on(aof.parents[1]) as store:
+    async with Store.on(aof.parents[1]) as store:
         at = await prepared(store, name)
         before, start = await picture(at), aof.stat().st_size
         await operation.ask(at)
@@ -107,7 +99,7 @@ async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
         shutil.copytree(aof.parents[1], folder, ignore=shutil.ignore_patterns("store.*"))
         with (folder / AOF).open("r+b") as cut:
             cut.truncate(size)
-        async with store_on(folder) as store:
+        async with Store.on(folder) as store:
             at = books(store, at.account)
             assert await picture(at) == (after if size == end else before)
             assert await differences(store) == []
@@ -116,14 +108,14 @@ async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
 
 
 async def test_what_is_left_out_of_a_file_is_said(tmp_path: Path) -> None:
-    async with store_on(tmp_path) as store:
+    async with Store.on(tmp_path) as store:
         await funded(store, 100, 100)
     aof = tmp_path / AOF
     with aof.open("r+b") as file:
         file.truncate(aof.stat().st_size - 1)
     size = aof.stat().st_size
     with capture_logs() as logs:
-        async with store_on(tmp_path):
+        async with Store.on(tmp_path):
             left = aof.stat().st_size
     assert left < size
     [said] = [log for log in logs if log["event"] == "store.truncated"]
@@ -131,7 +123,7 @@ async def test_what_is_left_out_of_a_file_is_said(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_damaged_is_said_and_left_as_it_is(tmp_path: Path) -> None:
-    async with store_on(tmp_path) as store:
+    async with Store.on(tmp_path) as store:
         await funded(store, 100, 100)
     aof = tmp_path / AOF
     content = aof.read_bytes()
@@ -139,6 +131,6 @@ async def test_a_file_that_is_damaged_is_said_and_left_as_it_is(tmp_path: Path) 
     damaged = content[:command] + b"\0" + content[command + 1 :]
     aof.write_bytes(damaged)
     with pytest.raises(EmbeddedStoreError, match=r"did not start: see .*store\.log"):
-        async with store_on(tmp_path):
+        async with Store.on(tmp_path):
             pass
     assert aof.read_bytes() == damaged

@@ -22,7 +22,6 @@ from tests.integration.operations import (
     OPERATIONS,
     UNAVAILABLE,
     Picture,
-    client,
     differences,
     entries,
     outcomes,
@@ -91,10 +90,9 @@ async def test_what_is_asked_of_a_frozen_store_is_unknown_and_done_once_when_ask
     store: Store, undisturbed: dict[str, Picture]
 ) -> None:
     ats = {name: await prepared(store, name) for name in OPERATIONS}
-    path = store.redis.connection_pool.connection_kwargs["path"]
     async with AsyncExitStack() as stack:
         apart = {
-            name: Books(await stack.enter_async_context(client(f"unix://{path}")), at.account)
+            name: Books(await stack.enter_async_context(Store.at(store.url)), at.account)
             for name, at in ats.items()
         }
         for at in apart.values():

@@ -27,13 +27,9 @@ SLICE_MICROS = 11_500  # a minute to the United Kingdom
 Answer = tuple[str, tuple[int | str, ...]]
 
 
-def url(store: Store) -> str:
-    return f"unix://{store.redis.connection_pool.connection_kwargs['path']}"
-
-
 async def started(at: Books, output: Path) -> asyncio.subprocess.Process:
     """Start a crowd, which waits for its account to be opened."""
-    arguments = (url(at.store), at.account, output.name)
+    arguments = (at.store.url, at.account, output.name)
     return await processes.start(
         (sys.executable, "-m", "tests.integration.crowd", *arguments), folder=ROOT, output=output
     )
@@ -112,7 +108,7 @@ async def gateways(store: Store, ports: Ports, folder: Path) -> AsyncIterator[li
                 "agi": {"port": ports.take()},
                 "http": {"port": ports.take(), "token": "s3cret"},
                 "ami": {"port": ports.take()},
-                "store": {"url": url(store), "shards": SHARDS},
+                "store": {"url": store.url, "shards": SHARDS},
             }
             gateway = Gateway(folder / name, settings)
             stack.push_async_callback(gateway.stop)
