@@ -11,7 +11,7 @@ from tests.lab.processes import until
 
 CHUNK = 65536
 # What carries an operation: a handshake or a ping carries none.
-OPERATIONS = frozenset({b"EVAL", b"EVALSHA"})
+SCRIPT_COMMANDS = frozenset({b"EVAL", b"EVALSHA"})
 _SCRIPT_UNKNOWN = b"-NOSCRIPT"
 _INCOMPLETE = object()
 
@@ -67,7 +67,7 @@ class CuttingProxy:
         self,
         cut: Cut,
         times: int = 1,
-        commands: Collection[bytes] = OPERATIONS,
+        commands: Collection[bytes] = SCRIPT_COMMANDS,
         naming: bytes = b"",
     ) -> None:
         """Break the next of these commands that name this, so many times; `broken` counts them."""

@@ -7,11 +7,10 @@ import pytest
 
 from gateway.ledger.outcomes import Refused
 from tests.conftest import Store
-from tests.integration import operations
+from tests.integration import cases
 from tests.integration.books import Books, books
-from tests.integration.cutting import Cut, CuttingProxy
-from tests.integration.operations import (
-    OPERATIONS,
+from tests.integration.cases import (
+    CASES,
     UNAVAILABLE,
     Picture,
     differences,
@@ -23,6 +22,7 @@ from tests.integration.operations import (
     timeless,
     wrong,
 )
+from tests.integration.cutting import Cut, CuttingProxy
 from tests.lab.ports import Ports
 
 # Shorter than the time in which the ledger asks again, so that it does so in a stall too.
@@ -53,25 +53,25 @@ async def through(proxy: CuttingProxy, at: Books) -> AsyncIterator[Books]:
 
 @pytest.fixture(scope="module")
 async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await operations.undisturbed(store)
+    return await cases.undisturbed(store)
 
 
 @pytest.mark.parametrize("cut", Cut)
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", CASES)
 async def test_an_operation_whose_connection_breaks_is_asked_again_and_done_once(
     store: Store, proxy: CuttingProxy, undisturbed: dict[str, Picture], name: str, cut: Cut
 ) -> None:
-    operation = OPERATIONS[name]
+    case = CASES[name]
     at = await prepared(store, name)
     async with through(proxy, at) as behind:
         proxy.harm(cut)
-        answer = await operation.ask(behind)
+        answer = await case.ask(behind)
         assert proxy.broken == 1
-        assert timeless(answer) in operation.answers(again=cut not in UNHEARD)
+        assert timeless(answer) in case.answers(again=cut not in UNHEARD)
         await proxy.release()
         assert await picture(at) == undisturbed[name]
         # A connection that was given up gives nobody an answer that is another's.
-        assert timeless(await operation.ask(behind)) in operation.answers(again=True)
+        assert timeless(await case.ask(behind)) in case.answers(again=True)
     assert await picture(at) == undisturbed[name]
     assert await differences(store) == []
 
@@ -80,7 +80,7 @@ async def test_an_operation_whose_connection_breaks_is_asked_again_and_done_once
 async def test_a_caller_who_was_told_nothing_asks_later_and_it_is_done_once(
     store: Store, proxy: CuttingProxy, undisturbed: dict[str, Picture], cut: Cut
 ) -> None:
-    ats = {name: await prepared(store, name) for name in OPERATIONS}
+    ats = {name: await prepared(store, name) for name in CASES}
     before = {name: await picture(at) for name, at in ats.items()}
 
     async with AsyncExitStack() as stack:
@@ -101,7 +101,7 @@ async def test_a_caller_who_was_told_nothing_asks_later_and_it_is_done_once(
         await proxy.release()
     assert {name: await picture(at) for name, at in ats.items()} == undisturbed
     assert {name: await sums(at) for name, at in ats.items()} == {
-        name: operation.sums for name, operation in OPERATIONS.items()
+        name: case.sums for name, case in CASES.items()
     }
     assert await differences(store) == []
 
@@ -110,7 +110,7 @@ async def test_a_caller_who_was_told_nothing_asks_later_and_it_is_done_once(
 async def test_of_operations_that_are_sent_together_each_is_done_once(
     store: Store, proxy: CuttingProxy, undisturbed: dict[str, Picture], cut: Cut
 ) -> None:
-    ats = {name: await prepared(store, name) for name in OPERATIONS}
+    ats = {name: await prepared(store, name) for name in CASES}
     async with through(proxy, ats["hold"]) as behind:
         proxy.harm(cut, times=3)
         told = await outcomes({name: Books(behind.store, at.account) for name, at in ats.items()})
@@ -129,10 +129,10 @@ async def test_an_operation_that_has_to_bring_its_script_is_done_once(
     await store.redis.script_flush()
     async with through(proxy, at) as behind:
         proxy.harm(cut, commands=[b"EVAL"])
-        answer = await OPERATIONS["settle"].ask(behind)
+        answer = await CASES["settle"].ask(behind)
         assert proxy.broken == 1
         await proxy.release()
-    assert answer == OPERATIONS["settle"].answer
+    assert answer == CASES["settle"].answer
     assert await picture(at) == undisturbed["settle"]
     assert await differences(store) == []
 
@@ -143,7 +143,7 @@ async def test_a_connection_that_breaks_while_it_is_made_is_made_again(
     at = await prepared(store, "hold")
     async with through(proxy, at) as behind:
         proxy.harm(Cut.BEFORE, times=3, commands=[b"HELLO", b"CLIENT"])
-        assert await OPERATIONS["hold"].ask(behind) == OPERATIONS["hold"].answer
+        assert await CASES["hold"].ask(behind) == CASES["hold"].answer
         assert proxy.broken == 3
         proxy.spare()
     assert await picture(at) == undisturbed["hold"]

@@ -14,8 +14,8 @@ from gateway.ledger.embedded import EmbeddedStoreError
 from gateway.ledger.outcomes import Held, LedgerUnavailableError
 from tests.conftest import Store
 from tests.integration.books import books, funded
-from tests.integration.operations import (
-    OPERATIONS,
+from tests.integration.cases import (
+    CASES,
     differences,
     known,
     picture,
@@ -87,12 +87,12 @@ async def test_a_full_disk_is_told_and_costs_nothing_that_was_acknowledged(disk:
 async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
     tmp_path: Path, name: str
 ) -> None:
-    operation = OPERATIONS[name]
+    case = CASES[name]
     aof = tmp_path / "whole" / AOF
     async with Store.on(aof.parents[1]) as store:
         at = await prepared(store, name)
         before, start = await picture(at), aof.stat().st_size
-        await operation.ask(at)
+        await case.ask(at)
         after, end = await picture(at), aof.stat().st_size
     for size in (start, start + 1, (start + end) // 2, end - 1, end):
         folder = tmp_path / str(size)
@@ -103,7 +103,7 @@ async def test_an_operation_of_which_a_crash_wrote_a_part_was_not_done(
             at = books(store, at.account)
             assert await picture(at) == (after if size == end else before)
             assert await differences(store) == []
-            assert timeless(await operation.ask(at)) == repr(operation.answer)
+            assert timeless(await case.ask(at)) == repr(case.answer)
             assert await picture(at) == after
 
 

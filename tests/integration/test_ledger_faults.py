@@ -16,10 +16,10 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
 from tests.conftest import SHARDS, Store
-from tests.integration import operations
+from tests.integration import cases
 from tests.integration.books import Books, funded
-from tests.integration.operations import (
-    OPERATIONS,
+from tests.integration.cases import (
+    CASES,
     UNAVAILABLE,
     Picture,
     differences,
@@ -68,7 +68,7 @@ async def test_a_question_that_is_given_up_takes_no_other_with_it(store: Store, 
 
 @pytest.fixture(scope="module")
 async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await operations.undisturbed(store)
+    return await cases.undisturbed(store)
 
 
 async def test_a_store_that_is_frozen_is_unavailable_to_readers(store: Store) -> None:
@@ -89,7 +89,7 @@ async def test_a_store_that_is_frozen_is_unavailable_to_readers(store: Store) ->
 async def test_what_is_asked_of_a_frozen_store_is_unknown_and_done_once_when_asked_again(
     store: Store, undisturbed: dict[str, Picture]
 ) -> None:
-    ats = {name: await prepared(store, name) for name in OPERATIONS}
+    ats = {name: await prepared(store, name) for name in CASES}
     async with AsyncExitStack() as stack:
         apart = {
             name: Books(await stack.enter_async_context(Store.at(store.url)), at.account)

@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import Store
-from tests.integration import operations
+from tests.integration import cases
 from tests.integration.books import Books
-from tests.integration.operations import (
-    OPERATIONS,
+from tests.integration.cases import (
+    CASES,
     Picture,
     differences,
     outcomes,
@@ -57,7 +57,7 @@ async def without_replicas(redis: Redis, _port: int) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await operations.undisturbed(store)
+    return await cases.undisturbed(store)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ async def undisturbed(store: Store) -> dict[str, Picture]:
 async def test_a_store_that_refuses_to_write_says_why_and_nothing_is_half_done(
     store: Store, ports: Ports, undisturbed: dict[str, Picture], fault: Fault, said: str
 ) -> None:
-    ats = {name: await prepared(store, name) for name in OPERATIONS}
+    ats = {name: await prepared(store, name) for name in CASES}
     before = {name: await picture(at) for name, at in ats.items()}
     holds = await store.statements.live_holds()
     statements = {name: await store.statements.statement(at.account) for name, at in ats.items()}
@@ -88,7 +88,7 @@ async def test_a_store_that_refuses_to_write_says_why_and_nothing_is_half_done(
     assert wrong(await outcomes(ats), again=False) == {}
     assert {name: await picture(at) for name, at in ats.items()} == undisturbed
     assert {name: await sums(at) for name, at in ats.items()} == {
-        name: one.sums for name, one in OPERATIONS.items()
+        name: case.sums for name, case in CASES.items()
     }
     assert await differences(store) == []
 
@@ -100,7 +100,7 @@ async def test_a_store_that_writes_again_in_time_is_waited_for(
     await store.redis.config_resetstat()
 
     async def ask(at: Books) -> object:
-        return await OPERATIONS["hold"].ask(at)
+        return await CASES["hold"].ask(at)
 
     async def refused() -> bool:
         return "errorstat_OOM" in await store.redis.info("errorstats")
@@ -108,5 +108,5 @@ async def test_a_store_that_writes_again_in_time_is_waited_for(
     async with asyncio.TaskGroup() as tasks, out_of_memory(store.redis, ports.take()):
         held = tasks.create_task(ask(at))
         await until(refused, "the hold was refused")
-    assert held.result() == OPERATIONS["hold"].answer
+    assert held.result() == CASES["hold"].answer
     assert await picture(at) == undisturbed["hold"]

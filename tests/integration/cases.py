@@ -35,7 +35,7 @@ _MOMENT = re.compile(r"\b(?:\d{13}(?:-\d+)?|[0-9a-f]{40})\b")
 
 
 @dataclass(frozen=True)
-class Operation:
+class Case:
     """What is asked, what is answered, and what the account has then.
 
     One that can tell that it was done already may answer that, ``again``.
@@ -91,63 +91,61 @@ async def a_recharge_is_due(at: Books) -> None:
     await at.hold("third", (60, 50))
 
 
-OPERATIONS = {
-    "open_account": Operation(
+CASES = {
+    "open_account": Case(
         lambda at: at.store.ledger.open_account(at.account, "USD"), None, (0, 0, 0, 0, 0), nothing
     ),
-    "configure": Operation(
+    "configure": Case(
         lambda at: at.configure("settings", users=["bob"], recharge_below=60, overdraft=40),
         None,
         (50, 50, 0, 0, 0),
         two_calls,
     ),
-    "grant": Operation(
+    "grant": Case(
         lambda at: at.grant("pay", 40), Granted("paid-T-pay", 90), (90, 50, 0, 0, 0), two_calls
     ),
-    "reverse": Operation(
+    "reverse": Case(
         lambda at: at.reverse("refund", "b", 10),
         Reversed("bonus-T-b", 10, 40),
         (40, 50, 0, 0, 10),
         two_calls,
     ),
-    "expire": Operation(
+    "expire": Case(
         lambda at: at.expire(),
         Expired(30, 70),
         (70, 0, 0, 30, 0),
         a_lot_has_lapsed,
         again=Expired(0, 70),
     ),
-    "hold": Operation(
+    "hold": Case(
         lambda at: at.hold("third", (60, 50)), Held(60, 50, 0), (0, 100, 0, 0, 0), two_calls
     ),
-    "hold refused": Operation(
+    "hold refused": Case(
         lambda at: at.hold("dear", (60, 200)),
         Refused("no_credit", 50),
         (50, 50, 0, 0, 0),
         two_calls,
     ),
-    "hold minutes": Operation(
+    "hold minutes": Case(
         lambda at: at.hold("more", (60, 20), pool=MINUTES),
         Held(60, 0, 50, 60),
         (50, 50, 0, 0, 0),
         two_calls,
     ),
-    "extend": Operation(
+    "extend": Case(
         lambda at: at.extend("first", 2, (180, 80)), Held(180, 80, 0), (0, 100, 0, 0, 0), two_calls
     ),
-    "settle": Operation(
+    "settle": Case(
         lambda at: at.settle("first", 25), Settled(25, 5, 55), (55, 20, 25, 0, 0), two_calls
     ),
-    "settle minutes": Operation(
+    "settle minutes": Case(
         lambda at: at.settle("minutes", 0, pool=MINUTES.name, pool_seconds=45),
         Settled(0, 0, 50),
         (50, 50, 0, 0, 0),
         two_calls,
     ),
-    "void": Operation(
-        lambda at: at.void("second"), Settled(0, 20, 70), (70, 30, 0, 0, 0), two_calls
-    ),
-    "fail_recharge": Operation(
+    "void": Case(lambda at: at.void("second"), Settled(0, 20, 70), (70, 30, 0, 0, 0), two_calls),
+    "fail_recharge": Case(
         lambda at: at.fail_recharge(f"recharge-{at.account}-1", 60),
         None,
         (0, 100, 0, 0, 0),
@@ -159,7 +157,7 @@ OPERATIONS = {
 async def prepared(store: Store, name: str) -> Books:
     """Prepare an account for an operation; in an empty store it is always the same."""
     at = books(store, f"{name.replace(' ', '-')}-contoso")
-    await OPERATIONS[name].prepare(at)
+    await CASES[name].prepare(at)
     return at
 
 
@@ -177,7 +175,7 @@ async def outcomes(ats: dict[str, Books]) -> dict[str, str]:
 
     async def outcome(name: str, at: Books) -> str:
         try:
-            return timeless(await OPERATIONS[name].ask(at))
+            return timeless(await CASES[name].ask(at))
         except LedgerUnavailableError as error:
             return f"{UNAVAILABLE}: {error}"
 
@@ -191,19 +189,19 @@ def wrong(told: dict[str, str], *, again: bool) -> dict[str, str]:
     return {
         name: answer
         for name, answer in told.items()
-        if answer not in OPERATIONS[name].answers(again=again)
+        if answer not in CASES[name].answers(again=again)
     }
 
 
 async def undisturbed(store: Store) -> dict[str, Picture]:
     """Do each operation with nothing in its way, and give what it leaves."""
     pictures = {}
-    for name, operation in OPERATIONS.items():
+    for name, case in CASES.items():
         await store.redis.flushall()
         at = await prepared(store, name)
         before = await picture(at)
-        assert timeless(await operation.ask(at)) == repr(operation.answer)
-        assert await sums(at) == operation.sums
+        assert timeless(await case.ask(at)) == repr(case.answer)
+        assert await sums(at) == case.sums
         pictures[name] = await picture(at)
         assert pictures[name] != before
         assert await differences(store) == []
