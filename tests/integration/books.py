@@ -1,12 +1,14 @@
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import uuid4
 
 from gateway.ledger.outcomes import (
     Expired,
     Granted,
     Held,
+    LedgerUnavailableError,
     Lot,
     Pool,
     Refused,
@@ -16,12 +18,16 @@ from gateway.ledger.outcomes import (
 )
 from gateway.rating.price import Slice
 from tests.conftest import Store
+from tests.lab.processes import POLL_SECONDS
+
+T = TypeVar("T")
 
 Sliced = tuple[int, int]  # seconds, and the price of that whole length
 PARTS = ("available", "held", "spent", "expired", "reversed")
 PAST_MS = 1
 EXPIRES_CELL = 7  # of a lot's cells in the store
 FAR_MS = 2**42  # long after any lot of a test
+KNOWN_SECONDS_MAX = 30.0  # a store that was killed is back by then
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,18 @@ class Books:
         cells[EXPIRES_CELL] = str(at_ms)
         await self.store.redis.hset(at.lots, lot, " ".join(cells))
         await self.store.redis.zadd(at.books[2], {lot: at_ms}, xx=True)
+
+
+async def known(operation: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the outcome is known."""
+    deadline = asyncio.get_running_loop().time() + KNOWN_SECONDS_MAX
+    while True:
+        try:
+            return await operation()
+        except LedgerUnavailableError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def books(store: Store, account: str = "") -> Books:

@@ -1,12 +1,9 @@
 """Each operation of the ledger, on an account that is prepared for it, and what it leaves."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from gateway.ledger.audit import audit
 from gateway.ledger.outcomes import (
     Expired,
     Granted,
@@ -18,20 +15,15 @@ from gateway.ledger.outcomes import (
     Settled,
 )
 from tests.conftest import Store
-from tests.integration.books import FAR_MS, PARTS, Books, books
-from tests.lab.processes import POLL_SECONDS, until
+from tests.integration.books import FAR_MS, Books, books
+from tests.integration.picture import Picture, differences, parts, picture, timeless
+from tests.lab.processes import until
 
 Ask = Callable[[Books], Awaitable[object]]
-
-T = TypeVar("T")
-Picture = dict[str, object]
 
 MINUTES = Pool("domestic-2026-11", 300, 60, FAR_MS)
 UNAVAILABLE = "unavailable"
 LAPSES_IN_MS = 200
-# A moment of the store's clock, also within the name of a lot or as the id of an entry; and a
-# fingerprint of arguments, which may be of moments.
-_MOMENT = re.compile(r"\b(?:\d{13}(?:-\d+)?|[0-9a-f]{40})\b")
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Case:
 
     ask: Ask
     answer: object
-    sums: tuple[int, int, int, int, int]
+    parts: tuple[int, int, int, int, int]
     prepare: Ask
     again: object = None
 
@@ -161,15 +153,6 @@ async def prepared(store: Store, name: str) -> Books:
     return at
 
 
-async def known(operation: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the outcome is known."""
-    while True:
-        try:
-            return await operation()
-        except LedgerUnavailableError:
-            await asyncio.sleep(POLL_SECONDS)
-
-
 async def outcomes(ats: dict[str, Books]) -> dict[str, str]:
     """Ask for operations all at once: the answers, and why there is none where there is none."""
 
@@ -201,53 +184,8 @@ async def undisturbed(store: Store) -> dict[str, Picture]:
         at = await prepared(store, name)
         before = await picture(at)
         assert timeless(await case.ask(at)) == repr(case.answer)
-        assert await sums(at) == case.sums
+        assert await parts(at) == case.parts
         pictures[name] = await picture(at)
         assert pictures[name] != before
         assert await differences(store) == []
     return pictures
-
-
-async def picture(at: Books) -> Picture:
-    """Give all that the store knows of an account, its entries and events too, less the times."""
-    redis: Any = at.store.redis
-    shard = at.store.store.account(at.account).shard
-    read = {
-        "hash": redis.hgetall,
-        "set": redis.smembers,
-        "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
-    }
-    found: Picture = {}
-    async for key in redis.scan_iter(match=f"*:{at.account}*"):
-        cells = await read[await redis.type(key)](key)
-        ordered = sorted(cells.items() if isinstance(cells, dict) else cells)
-        found[key] = timeless((ordered, await redis.ttl(key) > 0))
-    for stream in (shard.journal, shard.events):
-        found[stream] = [timeless(entry) for entry in await entries(at, stream)]
-    live = sorted(await redis.smembers(shard.live))
-    found[shard.live] = [name for name in live if name.startswith(f"{at.account}/")]
-    return found
-
-
-async def entries(at: Books, stream: str) -> list[dict[str, str]]:
-    """Give an account's entries of a stream."""
-    redis: Any = at.store.redis
-    every = [fields for _, fields in await redis.xrange(stream)]
-    return [fields for fields in every if fields["account"] == at.account]
-
-
-async def differences(store: Store) -> list[str]:
-    """Give what an audit of all that is there finds."""
-    found = await audit(store.store)
-    assert found.accounts
-    return found.differences
-
-
-async def sums(at: Books) -> tuple[int, ...]:
-    """Give what there is of each part."""
-    statement = await at.statement()
-    return tuple(getattr(statement, part) for part in PARTS)
-
-
-def timeless(value: object) -> str:
-    return _MOMENT.sub("T", repr(value))

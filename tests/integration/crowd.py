@@ -15,7 +15,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Granted, Held, Refused, Settled
 from gateway.rating.price import Slice
 from tests.conftest import Store
-from tests.integration.cases import known
+from tests.integration.books import known
 from tests.lab.processes import until
 
 CALLERS = 32

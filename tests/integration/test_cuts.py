@@ -8,21 +8,10 @@ import pytest
 from gateway.ledger.outcomes import Refused
 from tests.conftest import Store
 from tests.integration import cases
-from tests.integration.books import Books, books
-from tests.integration.cases import (
-    CASES,
-    UNAVAILABLE,
-    Picture,
-    differences,
-    known,
-    outcomes,
-    picture,
-    prepared,
-    sums,
-    timeless,
-    wrong,
-)
+from tests.integration.books import Books, books, known
+from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
 from tests.integration.cutting import Cut, CuttingProxy
+from tests.integration.picture import Picture, differences, parts, picture, timeless
 from tests.lab.ports import Ports
 
 # Shorter than the time in which the ledger asks again, so that it does so in a stall too.
@@ -100,8 +89,8 @@ async def test_a_caller_who_was_told_nothing_asks_later_and_it_is_done_once(
         assert {name: await picture(at) for name, at in ats.items()} == undisturbed
         await proxy.release()
     assert {name: await picture(at) for name, at in ats.items()} == undisturbed
-    assert {name: await sums(at) for name, at in ats.items()} == {
-        name: case.sums for name, case in CASES.items()
+    assert {name: await parts(at) for name, at in ats.items()} == {
+        name: case.parts for name, case in CASES.items()
     }
     assert await differences(store) == []
 

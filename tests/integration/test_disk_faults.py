@@ -13,15 +13,9 @@ from structlog.testing import capture_logs
 from gateway.ledger.embedded import EmbeddedStoreError
 from gateway.ledger.outcomes import Held, LedgerUnavailableError
 from tests.conftest import Store
-from tests.integration.books import books, funded
-from tests.integration.cases import (
-    CASES,
-    differences,
-    known,
-    picture,
-    prepared,
-    timeless,
-)
+from tests.integration.books import books, funded, known
+from tests.integration.cases import CASES, prepared
+from tests.integration.picture import differences, picture, timeless
 
 AOF = "appendonlydir/appendonly.aof.1.incr.aof"
 DISK_BYTES = 4_194_304

@@ -18,17 +18,8 @@ from gateway.rating.price import Slice
 from tests.conftest import SHARDS, Store
 from tests.integration import cases
 from tests.integration.books import Books, funded
-from tests.integration.cases import (
-    CASES,
-    UNAVAILABLE,
-    Picture,
-    differences,
-    entries,
-    outcomes,
-    picture,
-    prepared,
-    wrong,
-)
+from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
+from tests.integration.picture import Picture, differences, entries, picture
 from tests.lab.processes import until
 
 SLOW_SECONDS = 0.25

@@ -12,7 +12,7 @@ from tests.conftest import SHARDS, Store
 from tests.integration import crowd
 from tests.integration.agi import asked
 from tests.integration.books import Books, books, funded
-from tests.integration.cases import differences
+from tests.integration.picture import differences
 from tests.lab import processes
 from tests.lab.gateway import ROOT, Gateway, Section
 from tests.lab.ports import Ports

@@ -10,16 +10,8 @@ from redis.asyncio import Redis
 from tests.conftest import Store
 from tests.integration import cases
 from tests.integration.books import Books
-from tests.integration.cases import (
-    CASES,
-    Picture,
-    differences,
-    outcomes,
-    picture,
-    prepared,
-    sums,
-    wrong,
-)
+from tests.integration.cases import CASES, outcomes, prepared, wrong
+from tests.integration.picture import Picture, differences, parts, picture
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 
@@ -87,8 +79,8 @@ async def test_a_store_that_refuses_to_write_says_why_and_nothing_is_half_done(
 
     assert wrong(await outcomes(ats), again=False) == {}
     assert {name: await picture(at) for name, at in ats.items()} == undisturbed
-    assert {name: await sums(at) for name, at in ats.items()} == {
-        name: case.sums for name, case in CASES.items()
+    assert {name: await parts(at) for name, at in ats.items()} == {
+        name: case.parts for name, case in CASES.items()
     }
     assert await differences(store) == []
 
