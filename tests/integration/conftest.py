@@ -3,14 +3,23 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import Store
+from tests.integration import cases
 from tests.integration.api import Api, serving
 from tests.integration.books import Books, funded
+from tests.integration.picture import Picture
 from tests.lab.ports import Ports
 
 
 @pytest.fixture(autouse=True)
 async def _empty_store(store: Store) -> None:
     await store.redis.flushall()
+
+
+@pytest.fixture(scope="session")
+async def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Picture]:
+    """What each case leaves, in a store of its own: it may be made in the middle of any test's."""
+    async with Store.on(tmp_path_factory.mktemp("undisturbed")) as store:
+        return await cases.undisturbed(store)
 
 
 @pytest.fixture

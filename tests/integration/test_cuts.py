@@ -7,7 +7,6 @@ import pytest
 
 from gateway.ledger.outcomes import Refused
 from tests.conftest import Store
-from tests.integration import cases
 from tests.integration.books import Books, books, known
 from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
 from tests.integration.cutting import Cut, CuttingProxy
@@ -38,11 +37,6 @@ async def through(proxy: CuttingProxy, at: Books) -> AsyncIterator[Books]:
     url = f"redis://127.0.0.1:{proxy.port}?socket_timeout={REPLY_SECONDS_MAX}"
     async with Store.at(url) as store:
         yield Books(store, at.account)
-
-
-@pytest.fixture(scope="module")
-async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await cases.undisturbed(store)
 
 
 @pytest.mark.parametrize("cut", Cut)

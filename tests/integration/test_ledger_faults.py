@@ -16,7 +16,6 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
 from tests.conftest import SHARDS, Store
-from tests.integration import cases
 from tests.integration.books import Books, funded
 from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
 from tests.integration.picture import Picture, differences, entries, picture
@@ -55,11 +54,6 @@ async def test_a_question_that_is_given_up_takes_no_other_with_it(store: Store, 
     assert all(isinstance(other.result(), Held) for other in others)
     assert isinstance(await at.hold("call-0", (60, 10)), Held)
     assert await at.sums() == (0, 200, 0, 0)
-
-
-@pytest.fixture(scope="module")
-async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await cases.undisturbed(store)
 
 
 async def test_a_store_that_is_frozen_is_unavailable_to_readers(store: Store) -> None:

@@ -8,7 +8,6 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import Store
-from tests.integration import cases
 from tests.integration.books import Books
 from tests.integration.cases import CASES, outcomes, prepared, wrong
 from tests.integration.picture import Picture, differences, parts, picture
@@ -45,11 +44,6 @@ async def without_replicas(redis: Redis, _port: int) -> AsyncIterator[None]:
         yield
     finally:
         await redis.config_set("min-replicas-to-write", "0")
-
-
-@pytest.fixture(scope="module")
-async def undisturbed(store: Store) -> dict[str, Picture]:
-    return await cases.undisturbed(store)
 
 
 @pytest.mark.parametrize(
