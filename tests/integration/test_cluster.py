@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -23,7 +24,7 @@ from gateway.ledger.outcomes import (
     Settled,
 )
 from tests.conftest import SHARDS, Store
-from tests.integration.books import FAR_MS, Books
+from tests.integration.books import FAR_MS, Books, known
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 from tests.lab.servers import Nodes, Server, cluster, debian_redis, valkey
@@ -140,9 +141,7 @@ async def test_every_operation_is_the_same_on_one_server_and_on_a_cluster(
 
 async def held_at_last(at: Books, call_id: str) -> Held | Refused:
     """Hold, however often the store has to be asked."""
-    while True:
-        with suppress(LedgerUnavailableError):
-            return await at.hold(call_id, (60, 10))
+    return await known(lambda: at.hold(call_id, (60, 10)))
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
@@ -187,8 +186,8 @@ async def test_numbers_and_expiry_of_other_nodes_go_on_while_one_is_gone(
     others = [at for at in every if await owner(nodes, at) is not gone]
     async with gone.absent("killed"):
         await statements.ping()
-        known = await asyncio.gather(*map(statements.owner_of, numbers), return_exceptions=True)
-        assert {type(one) for one in known} == {str, LedgerUnavailableError}
+        told = await asyncio.gather(*map(statements.owner_of, numbers), return_exceptions=True)
+        assert {type(one) for one in told} == {str, LedgerUnavailableError}
         assert not any([await is_warned(at) for at in others])
         async with asyncio.TaskGroup() as tasks:
             expiring = tasks.create_task(keep_expiring(clustered.store))
@@ -227,11 +226,9 @@ async def test_a_slot_that_is_moved_is_followed_and_nothing_is_lost(
 
     async def call() -> int:
         for calls in count():
-            assert isinstance(await held_at_last(at, f"call-{calls}"), Held)
-            while True:
-                with suppress(LedgerUnavailableError):
-                    assert isinstance(await at.settle(f"call-{calls}", 1), Settled)
-                    break
+            call_id = f"call-{calls}"
+            assert isinstance(await held_at_last(at, call_id), Held)
+            assert isinstance(await known(partial(at.settle, call_id, 1)), Settled)
             if moved.is_set():
                 break
         return calls + 1

@@ -2,21 +2,19 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from gateway.ledger import store as ledger_store
-from gateway.ledger.connection import Server, connect
-from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
-from tests.conftest import SHARDS, Store
-from tests.integration.books import Books, funded
+from tests.conftest import Store
+from tests.integration.books import Books, funded, known
 from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
 from tests.integration.picture import Picture, differences, entries, picture
 from tests.lab.processes import until
@@ -119,9 +117,9 @@ async def test_an_operation_ends_at_its_deadline_whatever_it_waits_for(store: St
 
 
 @asynccontextmanager
-async def slow(store: Store, socket: Path) -> AsyncIterator[ledger_store.Store]:
+async def slow(store: Store, socket: Path) -> AsyncIterator[Store]:
     """A way to the store whose replies come together, as from a disk that syncs slowly."""
-    path = store.redis.connection_pool.connection_kwargs["path"]
+    path = store.url.removeprefix("unix://")
     beat = asyncio.Condition()
 
     async def beats() -> None:
@@ -149,11 +147,11 @@ async def slow(store: Store, socket: Path) -> AsyncIterator[ledger_store.Store]:
 
     async with (
         await asyncio.start_unix_server(serve, socket),
-        connect(f"unix://{socket}") as redis,
+        Store.at(f"unix://{socket}") as behind,
         asyncio.TaskGroup() as tasks,
     ):
         beating = tasks.create_task(beats())
-        yield ledger_store.Store(Server(redis), SHARDS)
+        yield behind
         beating.cancel()
 
 
@@ -161,11 +159,10 @@ async def test_a_store_that_is_slow_is_heard_by_all_who_wait(store: Store, tmp_p
     # Who began a batch gives up while others still have time: their batch must go on.
     at = await funded(store, 1_000)
     async with slow(store, tmp_path / "slow.sock") as behind:
-        ledger = Ledger(behind)
 
         async def grant(number: int) -> bool:
             try:
-                await ledger.grant(at.account, f"payment-{number}", 1, "USD")
+                await behind.ledger.grant(at.account, f"payment-{number}", 1, "USD")
             except LedgerUnavailableError:
                 return False
             return True
@@ -223,20 +220,21 @@ class Stream:
             await self.call(f"call-{next(names)}")
 
     async def call(self, name: str) -> None:
-        """Ask for each operation until its outcome is known."""
-        for operation, ask in (
-            ("hold", lambda: self.at.hold(name, (60, 10))),
-            ("extend", lambda: self.at.extend(name, 1, (120, 20))),
-            ("settle", lambda: self.at.settle(name, 15)),
-        ):
-            while (operation, name) not in self.acknowledged:
-                try:
-                    answer = await ask()
-                except LedgerUnavailableError:
-                    self.unknown += 1
-                else:
-                    assert isinstance(answer, Held | Settled)
-                    self.acknowledged.add((operation, name))
+        operations: dict[str, Callable[[], Awaitable[object]]] = {
+            "hold": lambda: self.at.hold(name, (60, 10)),
+            "extend": lambda: self.at.extend(name, 1, (120, 20)),
+            "settle": lambda: self.at.settle(name, 15),
+        }
+        for operation, ask in operations.items():
+            assert isinstance(await known(partial(self.counted, ask)), Held | Settled)
+            self.acknowledged.add((operation, name))
+
+    async def counted(self, ask: Callable[[], Awaitable[object]]) -> object:
+        try:
+            return await ask()
+        except LedgerUnavailableError:
+            self.unknown += 1
+            raise
 
     async def goes_on(self) -> None:
         """Wait until more is acknowledged."""
