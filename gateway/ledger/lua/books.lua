@@ -110,8 +110,8 @@ local function open_books(now)
   return books
 end
 
--- Call `use` with each lot that has money available, in the order of spending (rule M3), until it
--- gives nothing more to ask for.
+-- Call `use` with each lot that has money available and what is used of it, in the order of spending
+-- (rule M3), up to `micros`; give what the lots do not cover.
 local function spend_from_lots(books, micros, use)
   local at = 0
   while micros > 0 do
