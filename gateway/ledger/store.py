@@ -70,14 +70,16 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds_max
+        unknown = LedgerUnavailableError("no answer in time")
         while True:
             try:
                 async with asyncio.timeout_at(deadline), reached():
                     return await self._batches[shard].run((script, key_names, arguments))
-            except TimeoutError as error:
-                raise LedgerUnavailableError("no answer in time") from error
-            except LedgerUnavailableError:
+            except TimeoutError:
+                raise unknown from None  # what the store said before tells more
+            except LedgerUnavailableError as error:
                 # A full, read-only or loading store answers with an error; it may recover.
                 if loop.time() + _PAUSE_SECONDS >= deadline:
                     raise
+                unknown = error
                 await asyncio.sleep(_PAUSE_SECONDS)
