@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
@@ -56,14 +57,7 @@ def open_account(
     checked("ACCOUNT", account, names.ACCOUNT)
     checked("--currency", currency, names.CURRENCY)
     settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
-
-    async def run() -> Refused | None:
-        async with app.open_store(config.load(config_file)) as store:
-            ledger = Ledger(store)
-            refused = await ledger.open_account(account, currency)
-            return refused or await settings.apply(ledger, account)
-
-    _say_open(account, asyncio.run(run()))
+    _apply(account, currency, settings, config_file)
 
 
 @commands.command("set")
@@ -81,12 +75,7 @@ def set_account(
     """Change settings of an account, and add users and numbers; what is not named stays."""
     checked("ACCOUNT", account, names.ACCOUNT)
     settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
-
-    async def run() -> Refused | None:
-        async with app.open_store(config.load(config_file)) as store:
-            return await settings.apply(Ledger(store), account)
-
-    _say_open(account, asyncio.run(run()))
+    _apply(account, None, settings, config_file)
 
 
 class _Settings:
@@ -120,8 +109,19 @@ class _Settings:
         )
 
 
-def _say_open(account: str, refused: Refused | None) -> None:
-    if refused:
+def _apply(
+    account: str, currency: str | None, settings: _Settings, config_file: Path | None
+) -> None:
+    """Open an account, if a currency is given, and set it."""
+
+    async def run() -> Refused | None:
+        async with app.open_store(config.load(config_file)) as store:
+            ledger = Ledger(store)
+            if currency is not None and (refused := await ledger.open_account(account, currency)):
+                return refused
+            return await settings.apply(ledger, account)
+
+    if refused := asyncio.run(run()):
         fail(f"account {account}: {refused.reason}")
     out.print(f"{account}: open")
 

@@ -12,8 +12,8 @@ from gateway.ledger import scripts
 from gateway.ledger.journal import EntryId, entries, entry_id
 from gateway.ledger.keys import Shard
 from gateway.ledger.outcomes import OVERDRAFT, RETIRED
-from gateway.ledger.replay import PARTS, POOL, AccountReplay, Parts
-from gateway.ledger.statements import paired, read_lots
+from gateway.ledger.replay import PARTS, POOL, AccountReplay, Parts, no_parts
+from gateway.ledger.statements import Statements, paired, read_lots
 from gateway.ledger.store import Store, reached
 from gateway.money import format_amount
 
@@ -27,20 +27,16 @@ class Audit:
     accounts: int = 0
     entries: int = 0
     holds: int = 0
-    totals: defaultdict[str, Parts] = field(
-        default_factory=lambda: defaultdict(lambda: dict.fromkeys(PARTS, 0))
-    )
+    totals: defaultdict[str, Parts] = field(default_factory=lambda: defaultdict(no_parts))
     """Sums over all accounts of a currency, in micro-units."""
     differences: list[str] = field(default_factory=list)
 
-    def expect(self, where: str, found: object, expected: object, by: str) -> None:
-        """Note a difference, if there is one."""
+    def expect(self, where: str, found: int, expected: int, by: str) -> None:
+        """Note a difference between amounts, if there is one."""
         if found != expected:
-            self.differences.append(f"{where} is {_said(found)}, by {by} {_said(expected)}")
-
-
-def _said(value: object) -> str:
-    return format_amount(value) if isinstance(value, int) else str(value)
+            self.differences.append(
+                f"{where} is {format_amount(found)}, by {by} {format_amount(expected)}"
+            )
 
 
 async def audit(store: Store) -> Audit:
@@ -73,8 +69,8 @@ class _ShardAudit:
         self._checks: defaultdict[EntryId, list[Callable[[], None]]] = defaultdict(list)
 
     async def run(self) -> None:
+        accounts = await Statements(self._store).accounts(self._shard)
         async with reached():
-            accounts = sorted(map(str, await self._client.smembers(self._shard.accounts)))
             live = set(map(str, await self._client.smembers(self._shard.live)))
         for account in accounts:
             await self._read_account(account)

@@ -15,7 +15,8 @@ _CLOSING = ("settle", "void")
 Parts = dict[str, int]
 
 
-def _parts() -> Parts:
+def no_parts() -> Parts:
+    """Give the parts of a lot, or of an account, that has nothing."""
     return dict.fromkeys(PARTS, 0)
 
 
@@ -28,7 +29,7 @@ class AccountReplay:
     """An account as its entries make it. Lots that have nothing left are summed up as one."""
 
     opened: bool = False
-    lots: defaultdict[str, Parts] = field(default_factory=lambda: defaultdict(_parts))
+    lots: defaultdict[str, Parts] = field(default_factory=lambda: defaultdict(no_parts))
     expires_ms: dict[str, int] = field(default_factory=dict)
     calls: defaultdict[str, defaultdict[str, int]] = field(
         default_factory=lambda: defaultdict(_pins)

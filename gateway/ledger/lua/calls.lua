@@ -36,7 +36,9 @@ local function take(books, micros, pins)
     end
   end
   local beyond = spend_from_lots(books, micros, pin)
-  pin(lot_of(books, OVERDRAFT), beyond)
+  if beyond > 0 then
+    pin(lot_of(books, OVERDRAFT), beyond)
+  end
 end
 
 -- Spend `charge` of what is pinned, the first to be spent first, and give the rest back to where it

@@ -5,8 +5,8 @@
 --       6 overdraft  7 numbers, which are owned apart from the account  8... users
 --       3 to 6 may be "": left as they are
 -- Answers  "configured" | "refused unknown_account 0" | "refused conflict 0"
--- Once for each operation id; a refusal is not kept. A recharge that is switched on while already below its trigger is
--- claimed at once (rule R1). More overdraft is credit that came.
+-- Once for each operation id; a refusal is not kept. A recharge that is switched on while already
+-- below its trigger is claimed at once (rule R1). More overdraft is credit that came.
 
 local SETTINGS = { 'recharge_below', 'recharge_amount', 'low_below', 'overdraft' }
 
