@@ -1,14 +1,14 @@
-"""Find the rate of a number: the longest prefix wins."""
+"""Find what a table of prefixes has for a number: the longest prefix wins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
-from gateway.rating.price import Rate
+T = TypeVar("T")
 
 
-def longest_prefix(rates: Mapping[str, Rate], number: str) -> Rate | None:
-    """Give the rate whose prefix is the longest start of ``number`` (E.164 digits, no plus)."""
-    for length in range(len(number), 0, -1):
-        rate = rates.get(number[:length])
-        if rate is not None:
-            return rate
-    return None
+def longest_first(table: Mapping[str, T], digits: str) -> Iterator[T]:
+    """Give what the table has for the starts of a number (E.164 digits, no plus)."""
+    for length in range(len(digits), 0, -1):
+        found = table.get(digits[:length])
+        if found is not None:
+            yield found

@@ -1,12 +1,112 @@
-"""Dialed digits to E.164."""
+"""Dialed digits to a number that has a country, a kind and, if it is no short one, a price."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
 
-# ITU-T E.164: a country code never starts with 0, and there are at most 15 digits.
-_INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})")
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
+from phonenumbers import shortnumberinfo as short_numbers
+
+# What the dialplan connects for every channel, whatever its country.
+UNIVERSAL_EMERGENCY = frozenset({"000", "112", "911", "999"})
+
+_DIALED = re.compile(r"\+?[0-9]{2,30}")
+# ITU-T E.164: at most 15 digits.
+_E164_CHARACTERS_MAX = 16
 
 
-def e164(dialed: str) -> str | None:
-    """Read a number dialed internationally, ``+`` or ``00`` first, as ``+`` and its digits."""
-    match = _INTERNATIONAL.fullmatch(dialed)
-    return f"+{match[1]}" if match else None
+class Kind(StrEnum):
+    """What sort of number it is. Where a country does not tell mobile from fixed, it is fixed."""
+
+    FIXED = "fixed"
+    MOBILE = "mobile"
+    TOLL_FREE = "toll_free"
+    PREMIUM = "premium"
+    SHARED_COST = "shared_cost"
+    SHORT = "short"
+    EMERGENCY = "emergency"
+    OTHER = "other"
+
+
+_KINDS = {
+    PhoneNumberType.FIXED_LINE: Kind.FIXED,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: Kind.FIXED,
+    PhoneNumberType.MOBILE: Kind.MOBILE,
+    PhoneNumberType.TOLL_FREE: Kind.TOLL_FREE,
+    PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
+    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it is called: E.164 with ``+``; a short or emergency one as it was dialed.
+
+    ``country`` is ISO 3166 alpha-2, and empty where no single country has the number: satellites,
+    international freephone, ranges that no plan knows.
+    """
+
+    text: str
+    kind: Kind
+    country: str
+
+
+@lru_cache(maxsize=4096)
+def read_number(dialed: str, country: str, international: Sequence[str] = ()) -> Number | None:
+    """Read what a caller in ``country`` (empty: not known) dialed; nothing if it is no number.
+
+    Internationally with ``+``, with a prefix of ``international`` (those of the PBX), or with the
+    prefix that the country has (``00`` if it is not known); else as it is dialed in the country.
+    """
+    if not _DIALED.fullmatch(dialed):
+        return None
+    if dialed in UNIVERSAL_EMERGENCY or (
+        country and short_numbers.is_emergency_number(dialed, country)
+    ):
+        return Number(dialed, Kind.EMERGENCY, country)
+    prefixes = international if country else (*international, "00")
+    prefix = max((one for one in prefixes if dialed.startswith(one)), key=len, default="")
+    wanted = "+" + dialed.removeprefix(prefix) if prefix else dialed
+    try:
+        parsed = phonenumbers.parse(wanted, country or None)
+    except NumberParseException:
+        return None
+    if not wanted.startswith("+") and _is_short(parsed, country):
+        return Number(dialed, Kind.SHORT, country)
+    return _number(parsed)
+
+
+def _is_short(parsed: PhoneNumber, country: str) -> bool:
+    """Tell a short number of a country from a whole one, which may have as few digits."""
+    return bool(
+        short_numbers.is_valid_short_number_for_region(parsed, country)
+        and not phonenumbers.is_valid_number(parsed)
+    )
+
+
+def _number(parsed: PhoneNumber) -> Number | None:
+    text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    # A length that is right is enough: plans know new ranges late, and the card has the price.
+    if possible != ValidationResult.IS_POSSIBLE or len(text) > _E164_CHARACTERS_MAX:
+        return None
+    country = phonenumbers.region_code_for_number(parsed) or ""
+    kind = _KINDS.get(phonenumbers.number_type(parsed), Kind.OTHER)
+    # Of more than one country, such as +800 and +881, is "001".
+    return Number(text, kind, country if country.isalpha() else "")
+
+
+def is_country(code: str) -> bool:
+    """Tell whether numbers of a country (ISO 3166 alpha-2) are known."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def read_country(code: str) -> str:
+    """Give a country. Raises ValueError if it is none."""
+    if not is_country(code):
+        message = "must be a country (ISO 3166 alpha-2)"
+        raise ValueError(message)
+    return code

@@ -1,133 +1,205 @@
-"""Rate cards: published prices as CSV, loaded whole or not at all."""
+"""Rate cards: published prices by prefix, direction and currency, loaded whole or not at all."""
 
-import csv
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
+from pathlib import PurePath
+from typing import Any, TypeVar
 
-from gateway import names
+from gateway.csvrows import csv_rows
 from gateway.errors import BadInputError, Fault
-from gateway.money import MICROS_PER_UNIT
-from gateway.rating.match import longest_prefix
-from gateway.rating.price import CALL_SECONDS_MAX, Rate
+from gateway.rating.columns import COLUMNS, FOREVER_MS, Direction, moment_ms
+from gateway.rating.match import longest_first
+from gateway.rating.price import Rate, Tariff
+from gateway.rating.week import overlap, week_times
 
-COLUMNS = (
-    "prefix",
-    "destination",
-    "rate_per_minute",
-    "connection_fee",
-    "initial_seconds",
-    "increment_seconds",
-    "currency",
-)
+T = TypeVar("T")
 
-_PREFIX = re.compile(r"[1-9][0-9]{0,14}")
-_MONEY = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
-_SECONDS = re.compile(r"[1-9][0-9]{0,4}")
+Table = dict[str, tuple[Rate, ...]]
+"""Rows by prefix, those of one prefix in the order in which they come into force."""
 
 
 @dataclass(frozen=True)
 class RateCard:
-    """A loaded card. ``name`` holds a digest of its text, so that it names one version."""
+    """Cards that hold together, each version by its name: of the file, and a digest of its text."""
 
-    name: str
-    rates: Mapping[str, Rate]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[tuple[Direction, str], Table] = field(default_factory=dict)
+    """By direction and currency."""
 
-    def rate(self, number: str) -> Rate | None:
-        """Give the rate of an E.164 number, or nothing where the card has none."""
-        return longest_prefix(self.rates, number.removeprefix("+"))
+    def tariff(
+        self, direction: Direction, currency: str, number: str, now_ms: int
+    ) -> Tariff | None:
+        """Give what prices an E.164 number now, or nothing where no row does."""
+        table = self.tables.get((direction, currency), {})
+        for rows in longest_first(table, number.removeprefix("+")):
+            if tariff := in_force(rows, now_ms):
+                return tariff
+        return None
 
 
-def read_card(source: str, text: str) -> RateCard:
-    """Read a card from its CSV text; ``source`` is the file's name.
+def in_force(rows: tuple[Rate, ...], now_ms: int) -> Tariff | None:
+    """Choose of the rows of a prefix those that hold now: for each time of the week, the latest.
+
+    Nothing if none holds at all other times.
+    """
+    if len(rows) == 1:
+        return rows if rows[0].from_ms <= now_ms < rows[0].until_ms else None
+    begun = {row.times: row for row in rows if row.from_ms <= now_ms}
+    found = {times: row for times, row in begun.items() if now_ms < row.until_ms}
+    if () not in found:
+        return None
+    return (*(row for times, row in found.items() if times), found[()])
+
+
+def read_cards(*cards: tuple[str, str]) -> RateCard:
+    """Read cards that hold together: the file name and the CSV text of each.
 
     Raises BadInputError that names every wrong row, column and value.
     """
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    name = f"{source.rpartition('/')[2].removesuffix('.csv')}@{digest}"
-    lines = csv.DictReader(text.splitlines(), strict=True)
-    try:
-        found = tuple(lines.fieldnames or ())
-    except csv.Error as error:
-        raise BadInputError([Fault(f"{source}: row 1", "row", "", str(error))]) from error
-    if found != COLUMNS:
-        why = f"the columns must be {','.join(COLUMNS)}"
-        raise BadInputError([Fault(f"{source}: row 1", "columns", ",".join(found), why)])
-    rates: dict[str, Rate] = {}
-    faults: list[Fault] = []
-    for row, cells in _rows(source, lines, faults):
-        wrong = [_fault(f"{source}: row {row}", column, cells[column]) for column in COLUMNS]
-        faults += [fault for fault in wrong if fault]
-        if any(wrong):
-            continue
-        if cells["prefix"] in rates:
-            why = f"stands in row {rates[cells['prefix']].row} already"
-            faults.append(Fault(f"{source}: row {row}", "prefix", cells["prefix"], why))
-        else:
-            rates[cells["prefix"]] = _rate(cells, name, row)
-    if not rates and not faults:
-        faults.append(Fault(source, "rows", "", "the card has no rates"))
-    if faults:
-        raise BadInputError(faults)
-    return RateCard(name, rates)
+    loading = _Loading()
+    for source, text in cards:
+        loading.read(source, text)
+    loading.compare()
+    if loading.faults:
+        raise BadInputError(loading.faults)
+    return RateCard(loading.versions, loading.tables)
 
 
-def _rows(
-    source: str, lines: "csv.DictReader[str]", faults: list[Fault]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give each row that has exactly the card's columns, with its number in the file."""
-    try:
-        for cells in lines:
-            if None in cells or None in cells.values():
-                why = f"the row must have {len(COLUMNS)} columns"
-                values = [str(cell) for cell in cells.values()]
-                faults.append(
-                    Fault(f"{source}: row {lines.line_num}", "columns", ",".join(values), why)
-                )
-            else:
-                yield lines.line_num, cells
-    except csv.Error as error:
-        # The reader counts a row only once it is whole.
-        faults.append(Fault(f"{source}: row {lines.line_num + 1}", "row", "", str(error)))
+class _CellError(ValueError):
+    """Says in which column a row is wrong, and why."""
+
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(why)
+        self.column = column
 
 
-_RULES: Mapping[str, tuple[Callable[[str], object], str]] = {
-    "prefix": (_PREFIX.fullmatch, "must be 1 to 15 digits that do not start with 0"),
-    "destination": (str.strip, "must not be empty"),
-    "rate_per_minute": (_MONEY.fullmatch, "must be a decimal that is not negative"),
-    "connection_fee": (_MONEY.fullmatch, "must be a decimal that is not negative"),
-    "initial_seconds": (_SECONDS.fullmatch, "must be whole seconds, 1 or more"),
-    "increment_seconds": (_SECONDS.fullmatch, "must be whole seconds, 1 or more"),
-    "currency": (names.CURRENCY.fullmatch, "must be a code of three capitals (ISO 4217)"),
-}
+class _Loading:
+    """Cards while they are read."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, str] = {}
+        self.tables: dict[tuple[Direction, str], Table] = {}
+        self.faults: list[Fault] = []
+        self._sources: dict[str, str] = {}
+
+    def read(self, source: str, text: str) -> None:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        version = f"{PurePath(source).stem}@{digest}"
+        self.versions[version], self._sources[version] = text, source
+        for row, cells in csv_rows(source, text, _wrong_header, self.faults):
+            faulty, values = len(self.faults), dict(_DEFAULTS)
+            for column, cell in cells.items():
+                try:
+                    values[column] = _read(column, cell)
+                except ValueError as error:
+                    self._fault(source, row, column, cell, str(error))
+            if len(self.faults) > faulty:
+                continue
+            try:
+                self._add(values["direction"], _rate(values, version, row))
+            except _CellError as error:
+                self._fault(source, row, error.column, cells.get(error.column, ""), str(error))
+
+    def _add(self, direction: Direction, rate: Rate) -> None:
+        table = self.tables.setdefault((direction, rate.currency), {})
+        others = table.get(rate.prefix)
+        table[rate.prefix] = (*others, rate) if others else (rate,)
+
+    def compare(self) -> None:
+        """Find rows of one prefix that say different things of the same time."""
+        for table in self.tables.values():
+            for prefix, rows in table.items():
+                if len(rows) > 1 or rows[0].times:
+                    table[prefix] = tuple(sorted(rows, key=lambda row: row.from_ms))
+                    self._compare(rows)
+
+    def _compare(self, rows: tuple[Rate, ...]) -> None:
+        for one, other in combinations(rows, 2):
+            if why := _clash(one, other):
+                place = f"{self._sources[one.card]}: row {one.row}"
+                why = f"{why} {place}"
+                self._fault(self._sources[other.card], other.row, "prefix", other.prefix, why)
+        if all(row.times for row in rows):
+            why = "must stand in a row without days and hours too, for all other times"
+            self._fault(self._sources[rows[0].card], rows[0].row, "prefix", rows[0].prefix, why)
+
+    def _fault(self, source: str, row: int, column: str, value: str, why: str) -> None:
+        self.faults.append(Fault(f"{source}: row {row}", column, value, why))
 
 
-def _fault(where: str, column: str, value: str) -> Fault | None:
-    accepts, why = _RULES[column]
-    if not accepts(value):
-        return Fault(where, column, value, why)
-    if column.endswith("_seconds") and int(value) > CALL_SECONDS_MAX:
-        return Fault(where, column, value, f"must be at most {CALL_SECONDS_MAX}")
-    return None
+def _wrong_header(header: list[str]) -> str:
+    missing = [name for name, column in COLUMNS.items() if column.default is None]
+    faults = {
+        "missing": [name for name in missing if name not in header],
+        "unknown": [name for name in header if name not in COLUMNS],
+        "there twice": sorted({name for name in header if header.count(name) > 1}),
+    }
+    return "; ".join(f"{what}: {', '.join(found)}" for what, found in faults.items() if found)
 
 
-def _rate(cells: Mapping[str, str], card: str, row: int) -> Rate:
-    fee, minute = (
-        Decimal(cells[column]) * MICROS_PER_UNIT for column in ("connection_fee", "rate_per_minute")
-    )
-    decimals = max(0, *(-int(value.normalize().as_tuple().exponent) for value in (fee, minute)))
-    parts = 10**decimals
+# The cells of a card repeat: a price, a destination, a date stand in very many rows.
+@lru_cache(maxsize=65_536)
+def _read(name: str, cell: str) -> Any:  # noqa: ANN401 - as the column has it
+    column = COLUMNS[name]
+    return column.read(cell or column.default or "")
+
+
+_DEFAULTS = {name: _read(name, "") for name, one in COLUMNS.items() if one.default is not None}
+
+
+def _rate(values: Mapping[str, Any], version: str, row: int) -> Rate:
+    """Join the values of a row. Raises _CellError for those that do not go together."""
+    time_zone = values["timezone"]
+    times = _joined("hours", week_times, values["days"], values["hours"])
+    from_ms = _joined("effective_from", moment_ms, values["effective_from"], time_zone, 0)
+    until = values["effective_until"]
+    until_ms = _joined("effective_until", moment_ms, until, time_zone, FOREVER_MS)
+    if until_ms <= from_ms:
+        raise _CellError("effective_until", "must be later than effective_from")
+    maximum = values["maximum_charge"]
+    if maximum is not None and maximum < values["minimum_charge"]:
+        raise _CellError("maximum_charge", "must not be less than minimum_charge")
     return Rate(
-        prefix=cells["prefix"],
-        destination=cells["destination"].strip(),
-        currency=cells["currency"],
-        connection_fee=int(fee * parts),
-        per_minute=int(minute * parts),
-        parts_per_micro=parts,
-        initial_seconds=int(cells["initial_seconds"]),
-        increment_seconds=int(cells["increment_seconds"]),
-        card=card,
+        prefix=values["prefix"],
+        destination=values["destination"],
+        currency=values["currency"],
+        connection_fee=values["connection_fee"],
+        per_minute=values["rate_per_minute"],
+        first_per_minute=values["first_rate_per_minute"],
+        initial_seconds=values["initial_seconds"],
+        increment_seconds=values["increment_seconds"],
+        total=values["increments"],
+        minimum=values["minimum_charge"],
+        maximum=maximum,
+        grace_seconds=values["grace_seconds"],
+        times=times,
+        time_zone=time_zone,
+        from_ms=from_ms,
+        until_ms=until_ms,
+        card=version,
         row=row,
+    )
+
+
+def _joined(column: str, read: Callable[..., T], *cells: object) -> T:
+    try:
+        return read(*cells)
+    except ValueError as error:
+        raise _CellError(column, str(error)) from error
+
+
+def _clash(one: Rate, other: Rate) -> str:
+    """Say how two rows of a prefix clash, or nothing: a later row ends one that has no end."""
+    earlier, later = sorted((one, other), key=lambda row: row.from_ms)
+    if one.times == other.times:
+        if earlier.from_ms == later.from_ms:
+            return "stands already in"
+        ends = earlier.until_ms != FOREVER_MS and later.from_ms < earlier.until_ms
+        return "begins before the end of" if ends else ""
+    together = later.from_ms < min(earlier.until_ms, later.until_ms)
+    return (
+        "has days and hours in common with" if together and overlap(one.times, other.times) else ""
     )

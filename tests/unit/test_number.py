@@ -1,19 +1,58 @@
-import pytest
+import re
+from itertools import chain, product
 
-from gateway.rating.number import e164
+import phonenumbers
+import pytest
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers.phonemetadata import PhoneMetadata
+
+from gateway.rating.number import UNIVERSAL_EMERGENCY, Kind, Number, read_number
+
+COUNTRIES = sorted(phonenumbers.SUPPORTED_REGIONS)
+TYPES = {
+    PhoneNumberType.FIXED_LINE: Kind.FIXED,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: Kind.FIXED,
+    PhoneNumberType.MOBILE: Kind.MOBILE,
+    PhoneNumberType.TOLL_FREE: Kind.TOLL_FREE,
+    PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
+    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
+}
 
 
 @pytest.mark.parametrize(
-    ("dialed", "number"),
+    ("dialed", "country", "text"),
     [
-        ("+442071838750", "+442071838750"),
-        ("00442071838750", "+442071838750"),
-        ("+1234567", "+1234567"),
-        ("+123456789012345", "+123456789012345"),
+        ("+442071838750", "", "+442071838750"),
+        ("00442071838750", "", "+442071838750"),
+        ("00442071838750", "DE", "+442071838750"),
+        ("011442071838750", "US", "+442071838750"),
+        ("010442071838750", "JP", "+442071838750"),
+        ("0011442071838750", "AU", "+442071838750"),
+        ("02071838750", "GB", "+442071838750"),
+        ("2025550123", "US", "+12025550123"),
+        ("12025550123", "US", "+12025550123"),
+        ("2025550123", "CA", "+12025550123"),
+        ("0612345678", "IT", "+390612345678"),
+        ("84951234567", "RU", "+74951234567"),
+        pytest.param("01134960999", "GB", "+441134960999", id="Leeds, and not a prefix of the US"),
+        pytest.param("0111234567", "JP", "+81111234567", id="Sapporo, and not a prefix of the US"),
     ],
 )
-def test_a_number_dialed_internationally_becomes_e164(dialed: str, number: str) -> None:
-    assert e164(dialed) == number
+def test_a_number_is_read_as_its_country_dials(dialed: str, country: str, text: str) -> None:
+    number = read_number(dialed, country)
+    assert number
+    assert number.text == text
+
+
+@pytest.mark.parametrize("prefix", ["00", "011", "900"])
+def test_a_pbx_may_have_international_prefixes_of_its_own(prefix: str) -> None:
+    number = read_number(f"{prefix}4930123456", "US", ("00", "011", "900"))
+    assert number == Number("+4930123456", Kind.FIXED, "DE")
+
+
+def test_the_longest_prefix_of_the_pbx_is_taken_off() -> None:
+    number = read_number("00114930123456", "", ("00", "0011"))
+    assert number == Number("+4930123456", Kind.FIXED, "DE")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +61,89 @@ def test_a_number_dialed_internationally_becomes_e164(dialed: str, number: str) 
         *("", "+", "00", "442071838750", "02071838750", "+0442071838750", "000442071838750"),
         *("+123456", "+1234567890123456", "+44 2071838750", "+44\n2071838750", "+442071838750\n"),
         *("++442071838750", "+4420718#8750", "+\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "*100"),
+        *("+4420718387500000", "0" * 40, "0044"),
     ],
 )
-def test_what_is_no_international_number_is_refused(dialed: str) -> None:
-    assert e164(dialed) is None
+def test_what_is_no_number_is_refused(dialed: str) -> None:
+    assert read_number(dialed, "") is None
+
+
+@pytest.mark.parametrize("dialed", ["*67", "5551234", "0", "110#", "112*", "+112", "0049"])
+def test_what_is_no_number_of_the_country_is_refused(dialed: str) -> None:
+    assert read_number(dialed, "US") is None
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_the_numbers_of_a_country_have_their_kinds(country: str) -> None:
+    for wanted in TYPES:
+        example = phonenumbers.example_number_for_type(country, wanted)
+        if example is None:
+            continue
+        # An example may belong to a neighbour, or be of another kind too: what it is, counts.
+        home = phonenumbers.region_code_for_number(example)
+        text = phonenumbers.format_number(example, PhoneNumberFormat.E164)
+        number = Number(text, TYPES[phonenumbers.number_type(example)], home)
+        assert read_number(text, "") == number
+        if home == country:
+            national = phonenumbers.format_number(example, PhoneNumberFormat.NATIONAL)
+            assert read_number("".join(filter(str.isdigit, national)), country) == number
+
+
+def test_examples_of_each_kind_are_known_for_many_countries() -> None:
+    counted = {
+        kind: sum(
+            phonenumbers.example_number_for_type(country, kind_there) is not None
+            for country in COUNTRIES
+        )
+        for kind_there, kind in TYPES.items()
+    }
+    assert all(count >= 40 for count in counted.values()), counted
+
+
+def emergency_numbers(country: str) -> set[str]:
+    """List a country's, up to four digits, from the pattern that phonenumbers has for them."""
+    metadata = PhoneMetadata.short_metadata_for_region(country)
+    found = metadata and metadata.emergency
+    if not found or not found.national_number_pattern:
+        return set()
+    pattern = re.compile(found.national_number_pattern)
+    digits = (product("0123456789", repeat=length) for length in (2, 3, 4))
+    numbers = {"".join(number) for number in chain.from_iterable(digits)}
+    return {number for number in numbers if pattern.fullmatch(number)} | {found.example_number}
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_the_emergency_numbers_of_a_country_are_known(country: str) -> None:
+    # C2.
+    for dialed in emergency_numbers(country) | UNIVERSAL_EMERGENCY:
+        assert read_number(dialed, country) == Number(dialed, Kind.EMERGENCY, country)
+
+
+def test_emergency_numbers_are_known_nearly_everywhere() -> None:
+    assert sum(bool(emergency_numbers(country)) for country in COUNTRIES) >= 235
+
+
+def test_the_emergency_number_of_one_country_is_none_of_another() -> None:
+    assert read_number("110", "DE") == Number("110", Kind.EMERGENCY, "DE")
+    assert read_number("110", "GB") is None
+
+
+@pytest.mark.parametrize(
+    ("dialed", "country"), [("116117", "DE"), ("411", "US"), ("118118", "GB"), ("3631", "FR")]
+)
+def test_a_short_number_is_none_of_the_numbers_that_begin_like_it(
+    dialed: str, country: str
+) -> None:
+    assert read_number(dialed, country) == Number(dialed, Kind.SHORT, country)
+
+
+@pytest.mark.parametrize(
+    ("dialed", "kind"), [("+80012345678", Kind.TOLL_FREE), ("+881612345678", Kind.MOBILE)]
+)
+def test_a_number_of_no_country_has_none(dialed: str, kind: Kind) -> None:
+    assert read_number(dialed, "US") == Number(dialed, kind, "")
+
+
+def test_a_range_that_no_plan_knows_has_no_country() -> None:
+    # Not domestic to anybody, so that it is never included.
+    assert read_number("+15555550100", "US") == Number("+15555550100", Kind.OTHER, "")

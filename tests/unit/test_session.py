@@ -11,7 +11,10 @@ from gateway.calls.session import (
     Session,
     State,
 )
-from tests.unit.rates import rate
+from gateway.rating.number import Kind
+from gateway.rating.plan import Pool
+from gateway.rating.terms import Terms
+from tests.unit.rates import rate, tariff
 
 CALL = "pbx-1.1-1"
 LEG = "PJSIP/trunk-1"
@@ -20,13 +23,22 @@ RENEW_BEFORE = 10_000
 
 RINGING = Ringing(CALL, LEG)
 ANSWERED = Answered(CALL, LEG, START)
+TERMS = Terms(
+    tariff=rate("0.6", fee="0.1"),
+    pool=None,
+    seconds_max=86_400,
+    time_zone="UTC",
+    kind=Kind.FIXED,
+    country="GB",
+    international=True,
+)
 NEW = Session(
     call_id=CALL,
     account="contoso",
     user="alice",
     call_type="user_out",
     number="+442071838750",
-    rate=rate("0.6", fee="0.1"),
+    terms=TERMS,
     granted_seconds=60,
     held=700_000,
 )
@@ -82,7 +94,7 @@ def test_a_refused_slice_is_the_last_until_money_comes() -> None:
     assert (LAST.state, LAST.extension) == (State.LAST_SLICE, 1)
     again = LAST.credited()
     assert again.state is State.ANSWERED
-    more = again.extended(120, 1_300_000)
+    more = again.extended(120, 1_300_000, 0)
     assert (more.state, more.extension, more.paid_until_ms, more.held) == (
         State.ANSWERED,
         2,
@@ -104,13 +116,13 @@ def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
         pytest.param(UP, 59_999, Due(Move.RENEW, START + 59_999), id="late but not too late"),
         pytest.param(UP, 60_000, Due(Move.HANG_UP, START + 60_300), id="never renewed unpaid"),
         pytest.param(
-            UP.extended(120, 1_300_000),
+            UP.extended(120, 1_300_000, 0),
             51_000,
             Due(Move.MOVE_DEADLINE, START + 51_000),
             id="the PBX learns what is paid for",
         ),
         pytest.param(
-            UP.extended(120, 1_300_000).seen(START + 51_000, START + 120_000),
+            UP.extended(120, 1_300_000, 0).seen(START + 51_000, START + 120_000),
             51_000,
             Due(Move.RENEW, START + 110_000),
             id="and the next slice has its time",
@@ -152,28 +164,79 @@ def test_a_hang_up_is_asked_for_again_until_the_pbx_reports_the_end() -> None:
 def test_every_second_begun_is_charged_and_none_beyond_what_was_held(
     talked_ms: int, seconds: int, charge: int
 ) -> None:
-    assert UP.on(ended(talked_ms)).charge() == (seconds, charge)
+    assert UP.on(ended(talked_ms)).charge() == (seconds, 0, charge)
     assert charge <= UP.held
 
 
 @pytest.mark.parametrize("session", [NEW, UP, RELEASED])
 def test_what_was_never_answered_or_has_not_ended_costs_nothing(session: Session) -> None:
-    assert session.charge() == (0, 0)
+    assert session.charge() == (0, 0, 0)
 
 
 def test_a_leg_that_is_lost_is_charged_up_to_when_it_was_last_seen() -> None:
     lost = UP.seen(START + 12_000, START + 60_000).lost()
     assert lost.state is State.ENDED
-    assert lost.charge() == (12, 220_000)
+    assert lost.charge() == (12, 0, 220_000)
 
 
 def test_a_call_that_is_lost_before_its_answer_is_free() -> None:
     lost = NEW.on(RINGING).lost()
-    assert (lost.state, lost.charge()) == (State.RELEASED, (0, 0))
+    assert (lost.state, lost.charge()) == (State.RELEASED, (0, 0, 0))
 
 
 @pytest.mark.parametrize("session", [DONE, RELEASED], ids=["ended", "released"])
 def test_a_renewal_that_was_under_way_does_not_bring_an_ended_call_back(session: Session) -> None:
-    assert session.extended(120, 1_300_000).state is session.state
-    assert session.extended(120, 1_300_000).held == 1_300_000
+    assert session.extended(120, 1_300_000, 0).state is session.state
+    assert session.extended(120, 1_300_000, 0).held == 1_300_000
     assert session.refused().state is session.state
+
+
+POOL = Pool("domestic-120:domestic:GB:2023-11", 7200, 60, START)
+
+
+@pytest.mark.parametrize(
+    ("talked_ms", "seconds", "included", "charge"),
+    [
+        (29_000, 29, 29, 0),
+        (30_000, 30, 30, 0),
+        (30_001, 31, 30, 110_000),
+        (90_000, 90, 30, 700_000),
+        (90_001, 90, 30, 700_000),
+    ],
+)
+def test_a_call_splits_at_the_second_at_which_its_pool_ends(
+    talked_ms: int, seconds: int, included: int, charge: int
+) -> None:
+    # C7.
+    terms = replace(TERMS, pool=POOL)
+    pooled = replace(UP, terms=terms, granted_seconds=30, held=0, pool_seconds=30)
+    [longest, *_] = pooled.next_slices(60)
+    assert (longest.seconds, longest.micros) == (60, 700_000)
+    paid = pooled.extended(90, longest.micros, 30)
+    assert paid.on(ended(talked_ms)).charge() == (seconds, included, charge)
+
+
+# 2023-11-14T22:13:20Z is a Tuesday. Until 22:13 the day is dear, afterwards it is cheap.
+AT_ANOTHER_TIME = tariff(
+    "44,Britain,60,0,1,1,USD,tue,00:00-22:13",
+    "44,Britain,6,0,1,1,USD,,",
+    more="days,hours",
+)
+
+
+def test_a_call_answered_in_a_cheaper_time_than_it_was_held_for_goes_on_with_what_is_held() -> None:
+    held = replace(UP, terms=replace(TERMS, tariff=AT_ANOTHER_TIME), held=60_000_000)
+    assert held.on(ended(60_000)).charge() == (60, 0, 6_000_000)
+    assert [one.micros for one in held.next_slices(60)][:1] == [60_000_000]
+    assert [one.micros for one in replace(held, held=0).next_slices(60)][:1] == [12_000_000]
+
+
+def test_a_call_answered_in_a_dearer_time_is_charged_what_was_held() -> None:
+    # D6: nothing is charged beyond what was held.
+    dear = tariff(
+        "44,Britain,60,0,1,1,USD,tue,22:13-24:00",
+        "44,Britain,6,0,1,1,USD,,",
+        more="days,hours",
+    )
+    held = replace(UP, terms=replace(TERMS, tariff=dear), held=6_000_000)
+    assert held.on(ended(60_000)).charge() == (60, 0, 6_000_000)
