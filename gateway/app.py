@@ -5,17 +5,16 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import structlog
 
-from gateway import config
-from gateway.admin import accounts, app, calls, health, payments
+from gateway import config, published
+from gateway.admin import accounts, app, calls, health, payments, quotes, ratecards
 from gateway.calls.controller import Controller
+from gateway.calls.decider import Decider
 from gateway.calls.reconcile import Reconciler
 from gateway.config import Settings
-from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.check import check, check_shards
 from gateway.ledger.cluster import open_servers
@@ -26,26 +25,12 @@ from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
-from gateway.rating.decision import Cards
-from gateway.rating.ratecard import RateCard, read_card
+from gateway.rating.case import Rules
 from gateway.recharge.inbox import Inbox
 from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import Recharger
 
 _log = structlog.get_logger()
-
-
-def load_cards(settings: Settings) -> Cards:
-    """Read the rate cards. Raises BadInputError and OSError."""
-    return Cards(_card(settings.rates.outbound), _card(settings.rates.inbound))
-
-
-def _card(file: Path) -> RateCard:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInputError([Fault(str(file), "file", "", str(error))]) from error
-    return read_card(str(file), text)
 
 
 @asynccontextmanager
@@ -73,17 +58,20 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 async def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
-    Raises BadInputError for a wrong rate card or an unsafe store, LedgerUnavailableError for a
+    Raises BadInputError for wrong cards or plans or an unsafe store, LedgerUnavailableError for a
     store that is not there, OSError for a port that is taken.
     """
-    cards = load_cards(settings)
+    rules = published.load_rules(settings)
+    published.keep_versions(rules.cards, published.versions_folder(settings))
     # Cards and code live as long as the process; without this, every full collection walks them,
     # and the calls that wait for an answer wait for it.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with AsyncExitStack() as stack:
         if not settings.store.url:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
@@ -93,7 +81,7 @@ async def serve(settings: Settings) -> None:
             await check(store.servers, cluster=cluster, strict=strict)
         await check_shards(store)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        parts = _parts(settings, cards, store, session)
+        parts = _parts(settings, rules, reload, store, session)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part) for part in parts]
             await stop.wait()
@@ -105,7 +93,8 @@ async def serve(settings: Settings) -> None:
 
 def _parts(
     settings: Settings,
-    cards: Cards,
+    rules: Rules,
+    reload: asyncio.Event,
     store: Store,
     session: aiohttp.ClientSession,
 ) -> list[Coroutine[None, None, None]]:
@@ -114,11 +103,12 @@ def _parts(
     ami = Ami(
         settings.ami.host, settings.ami.port, settings.ami.username, config.ami_secret(settings)
     )
+    free_on_fault = settings.calls.on_rating_fault == "free"
+    decider = Decider(statements, rules, free_on_fault=free_on_fault)
     controller = Controller(
         ledger,
-        statements,
+        decider,
         ami,
-        cards,
         slice_seconds=settings.calls.slice_seconds,
         renew_before_seconds=settings.calls.renew_before_seconds,
     )
@@ -131,15 +121,21 @@ def _parts(
         accounts.routes(statements),
         calls.routes(controller.sessions),
         payments.routes(inbox),
+        quotes.routes(decider),
+        ratecards.routes(published.versions_folder(settings), lambda: decider.rules.cards.versions),
     ]
+    public = [ratecards.PATH] if settings.rates.public else []
     parts = [
         controller.run(),
         *(_credits(events, controller) for events in readers(store)),
         reconciler.run(),
         keep_expiring(store),
+        published.reload(reload, settings, decider.use),
         ami.run(controller.on_leg, reconciler.want),
         FastAgi(controller.authorize).serve(settings.agi.host, settings.agi.port),
-        app.serve(settings.http.host, settings.http.port, config.http_token(settings), tables),
+        app.serve(
+            settings.http.host, settings.http.port, config.http_token(settings), tables, public
+        ),
     ]
     if settings.payments.url:
         provider = WebhookProvider(settings.payments.url, webhook_secret, session)

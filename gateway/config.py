@@ -110,17 +110,31 @@ class StoreSettings(_Section):
 
 
 class RateSettings(_Section):
-    """The published rate cards."""
+    """What is published: rate cards, which hold together, and plans."""
 
-    outbound: Path = Field(default_factory=lambda: share("ratecards") / "outbound.csv")
-    inbound: Path = Field(default_factory=lambda: share("ratecards") / "tollfree-in.csv")
+    cards: Annotated[tuple[Path, ...], Field(min_length=1)] = Field(
+        default_factory=lambda: (
+            share("ratecards") / "outbound.csv",
+            share("ratecards") / "tollfree-in.csv",
+        )
+    )
+    plans: Path = Field(default_factory=lambda: share("ratecards") / "plans.toml")
+    public: bool = False
+
+
+class DialingSettings(_Section):
+    """How the PBXes dial."""
+
+    country: Annotated[str, Field(pattern=r"^(?:[A-Z]{2})?$")] = ""
+    international: tuple[Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], ...] = ()
 
 
 class CallSettings(_Section):
-    """How calls are sliced."""
+    """How calls are sliced, and what becomes of those that cannot be priced."""
 
     slice_seconds: Annotated[int, Field(ge=1, le=300)] = 60
     renew_before_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    on_rating_fault: Literal["deny", "free"] = "deny"
 
 
 class PaymentSettings(_Section):
@@ -151,6 +165,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     store: StoreSettings = StoreSettings()
     rates: RateSettings = Field(default_factory=RateSettings)
+    dialing: DialingSettings = DialingSettings()
     calls: CallSettings = CallSettings()
     payments: PaymentSettings = PaymentSettings()
     log: LogSettings = LogSettings()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from gateway.ledger.outcomes import NEVER_MS, LedgerUnavailableError, Lot, Statement
+from gateway.ledger.outcomes import NEVER_MS, LedgerUnavailableError, Lot, Party, Statement
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 
@@ -44,7 +44,29 @@ def account_body(statement: Statement) -> dict[str, object]:
         "recharge_below": format_amount(statement.recharge_below),
         "recharge_amount": format_amount(statement.recharge_amount),
         "recharging": statement.recharge_key or None,
+        **party_body(statement.party),
         "lots": [_lot_body(lot) for lot in statement.lots],
+    }
+
+
+def party_body(party: Party) -> dict[str, object]:
+    """Write what is set for an account or a user, and how much of its limits is used."""
+    limits, usage = party.limits, party.usage
+    return {
+        "profile": {name: text for name, text in sorted(party.profile.items()) if text},
+        "limits": {
+            "calls": limits.calls or None,
+            "per_minute": limits.per_minute or None,
+            "day": format_amount(limits.day) if limits.day else None,
+            "month": format_amount(limits.month) if limits.month else None,
+        },
+        "usage": {
+            "calls": usage.calls,
+            "day": usage.day or None,
+            "day_spent": format_amount(usage.day_micros),
+            "month": usage.month or None,
+            "month_spent": format_amount(usage.month_micros),
+        },
     }
 
 

@@ -10,9 +10,15 @@ from gateway.admin.auth import bearer
 BODY_BYTES_MAX = 65_536
 
 
-async def serve(host: str, port: int, token: str, tables: Sequence[web.RouteTableDef]) -> None:
-    """Listen until cancelled. Raises OSError if the port is taken."""
-    app = web.Application(middlewares=[bearer(token)], client_max_size=BODY_BYTES_MAX)
+async def serve(
+    host: str,
+    port: int,
+    token: str,
+    tables: Sequence[web.RouteTableDef],
+    public: Sequence[str] = (),
+) -> None:
+    """Listen until cancelled; ``public`` paths need no token. Raises OSError for a taken port."""
+    app = web.Application(middlewares=[bearer(token, *public)], client_max_size=BODY_BYTES_MAX)
     for table in tables:
         app.add_routes(table)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)

@@ -8,14 +8,22 @@ from aiohttp.typedefs import Handler, Middleware
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/webhooks/payments"})
 
 
-def bearer(token: str) -> Middleware:
-    """Refuse every request without the token, but for health and the signed webhooks."""
+def bearer(token: str, *public: str) -> Middleware:
+    """Refuse every request without the token, but for health, signed webhooks, and what is public.
+
+    A public path is open with all below it.
+    """
     expected = f"Bearer {token}".encode()
+
+    def is_open(path: str) -> bool:
+        return path in OPEN_PATHS or any(
+            path == one or path.startswith(f"{one}/") for one in public
+        )
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
-        if request.path in OPEN_PATHS or hmac.compare_digest(given, expected):
+        if is_open(request.path) or hmac.compare_digest(given, expected):
             return await handler(request)
         return web.json_response(
             {"error": "a bearer token is required"},

@@ -10,7 +10,6 @@ from gateway.calls.session import Move, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Refused, Settled
 from gateway.money import format_amount
-from gateway.rating.price import slices
 
 _RETRY_SECONDS = 0.2
 _SETTLE_RETRY_SECONDS = 1.0
@@ -93,14 +92,25 @@ class Carrier:
 
     async def _renew(self, call: LiveCall) -> None:
         session, credits_before = call.session, call.credits
+        if session.granted_seconds >= session.terms.seconds_max:
+            _log.info("call.last_slice", call=session.call_id, reason="longest_call")
+            call.session = session.refused()
+            return
+        periods = session.terms.periods(self.pbx.now_ms())
         outcome = await self.ledger.extend(
             session.account,
             session.call_id,
             session.extension + 1,
-            slices(session.rate, session.granted_seconds, self.slice_seconds),
+            session.next_slices(self.slice_seconds),
+            user=session.user,
+            pool=session.terms.next_pool(session.granted_seconds),
+            day=periods.day,
+            month=periods.month,
         )
         if isinstance(outcome, Held):
-            call.session = call.session.extended(outcome.granted_seconds, outcome.held)
+            call.session = call.session.extended(
+                outcome.granted_seconds, outcome.held, outcome.pool_seconds
+            )
             return
         _log.info("call.last_slice", call=session.call_id, reason=outcome.reason)
         call.session = call.session.refused()
@@ -117,30 +127,37 @@ class Carrier:
         session, record = call.session, call.session.record
         if record is None:
             return
-        seconds, charge = session.charge()
+        seconds, included, charge = session.charge()
+        pool = session.terms.pool.name if session.terms.pool else ""
         if record.answered_ms:
             outcome = await self.ledger.settle(
                 session.account,
                 session.call_id,
                 charge,
+                user=session.user,
                 seconds=seconds,
                 answered_ms=record.answered_ms,
                 ended_ms=record.ended_ms,
                 cause=record.cause,
+                pool=pool,
+                pool_seconds=included,
             )
         else:
-            outcome = await self.ledger.void(session.account, session.call_id, cause=record.cause)
+            outcome = await self.ledger.void(
+                session.account, session.call_id, user=session.user, cause=record.cause, pool=pool
+            )
         call.settled = True
-        _log_end(session, seconds, outcome)
+        _log_end(session, outcome)
         try:
             await self.pbx.forget(session.call_id)
         except PbxUnavailableError:
             _log.info("record.kept", call=session.call_id)
 
 
-def _log_end(session: Session, seconds: int, outcome: Settled | Refused) -> None:
+def _log_end(session: Session, outcome: Settled | Refused) -> None:
     """Write the one line that tells a call."""
     record = session.record
+    seconds, included, _ = session.charge()
     if isinstance(outcome, Settled):
         result = {
             "charge": format_amount(outcome.charged),
@@ -157,13 +174,15 @@ def _log_end(session: Session, seconds: int, outcome: Settled | Refused) -> None
         account=session.account,
         user=session.user,
         number=session.number,
-        destination=session.rate.destination,
-        rate=f"{session.rate.card}:{session.rate.row}",
+        destination=session.terms.destination,
+        rate=session.terms.rate,
         answered_ms=record.answered_ms if record else 0,
         ended_ms=record.ended_ms if record else 0,
         cause=record.cause if record else 0,
         seconds=seconds,
+        included_seconds=included,
+        pool=session.terms.pool.name if session.terms.pool else "",
         held=format_amount(session.held),
-        currency=session.rate.currency,
+        currency=session.terms.currency,
         **result,
     )

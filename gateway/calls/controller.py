@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.calls.carrier import Carrier, LiveCall
+from gateway.calls.decider import Decided, Decider
 from gateway.calls.ports import Answered, CallRequest, Ended, Leg, LegEvent, Pbx
 from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
-from gateway.ledger.statements import Statements
-from gateway.rating.decision import CallType, Cards, Priced, Reason, decide
-from gateway.rating.price import Rate
+from gateway.money import format_amount
+from gateway.rating.decision import Decision, Reason, Step
+from gateway.rating.terms import Terms
 
 # The caller hears nothing meanwhile, and the dialplan does not wait much longer.
 AUTHORIZE_SECONDS_MAX = 2.0
@@ -29,25 +30,32 @@ class Allowed:
     number: str
 
 
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """The number is to be connected at once, without a deadline; nothing is held."""
+
+    number: str
+
+
+Answer = Allowed | Emergency | Reason
+
+
 class Controller:
     """The live calls of a PBX. `run` owns their tasks."""
 
     def __init__(
         self,
         ledger: Ledger,
-        statements: Statements,
+        decider: Decider,
         pbx: Pbx,
-        cards: Cards,
         *,
         slice_seconds: int,
         renew_before_seconds: int,
     ) -> None:
         """Join the parts; nothing runs yet."""
         self._ledger = ledger
-        self._statements = statements
+        self._decider = decider
         self._pbx = pbx
-        self._cards = cards
-        self._slice_seconds = slice_seconds
         self._carrier = Carrier(ledger, pbx, slice_seconds, renew_before_seconds * 1000)
         self._calls: dict[str, LiveCall] = {}
         # Calls that are being decided, and their ends, should these come first.
@@ -72,7 +80,7 @@ class Controller:
         """Give the live calls by id."""
         return {call_id: call.session for call_id, call in self._calls.items()}
 
-    async def authorize(self, request: CallRequest) -> Allowed | Reason:
+    async def authorize(self, request: CallRequest) -> Answer:
         """Decide a call, and hold its first slice if it may be made."""
         self._asking[request.call_id] = None
         try:
@@ -84,49 +92,45 @@ class Controller:
             ended = self._asking.pop(request.call_id, None)
         if ended:
             self.on_leg(ended)
-        if isinstance(answer, Reason):
-            _log.info(
-                "call.refused",
-                call=request.call_id,
-                type=request.call_type,
-                account=request.account,
-                user=request.user,
-                dialed=request.dialed,
-                reason=answer,
-            )
         return answer
 
-    async def _authorize(self, request: CallRequest) -> Allowed | Reason:
-        priced = decide(self._cards, request.call_type, request.dialed, self._slice_seconds)
-        if isinstance(priced, Reason):
-            return priced
-        account, user = request.account, request.user
-        if request.call_type == CallType.CONF_IN:
-            account, user = await self._statements.owner_of(priced.number) or "", ""
-        elif not user:
-            return Reason.UNKNOWN_USER
-        if not account:
-            return Reason.UNKNOWN_ACCOUNT
+    async def _authorize(self, request: CallRequest) -> Answer:
+        decided = await self._decider.decide(request)
+        decision = decided.decision
+        if decision.reason:
+            return _refused(request, decided, decision.reason, decision.looks[-1].limit_of)
+        if decision.terms is None:
+            _log.warning("call.emergency_asked", call=request.call_id, number=decided.number)
+            return Emergency(decided.number)
         carried = self._calls.get(request.call_id)
-        if carried and carried.session.account != account:
-            return Reason.CONFLICT
-        held = await self._ledger.hold(
-            account,
-            request.call_id,
-            priced.slices,
-            user=user,
-            call_type=request.call_type,
-            number=priced.number,
-            rate=priced.rate.pin(),
-            currency=priced.rate.currency,
-            seconds_max=AUTHORIZE_SECONDS_MAX,
-        )
+        if carried and carried.session.account != decided.account:
+            return _refused(request, decided, Reason.CONFLICT)
+        held = await self._hold(request, decided, decision.terms)
         if isinstance(held, Refused):
-            return Reason(held.reason)
-        session = _first_session(request, priced, account, user, held)
+            return _refused(request, decided, Reason(held.reason), held.limit_of)
+        session = _first_session(request, decided, decision.terms, held)
         # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
         self._calls.setdefault(session.call_id, LiveCall(session))
-        return Allowed(held.granted_seconds, priced.number)
+        _log_allowed(session, decision, held)
+        return Allowed(held.granted_seconds, decided.number)
+
+    async def _hold(self, request: CallRequest, decided: Decided, terms: Terms) -> Held | Refused:
+        periods = terms.periods(decided.now_ms)
+        return await self._ledger.hold(
+            decided.account,
+            request.call_id,
+            decided.decision.slices,
+            user=decided.user,
+            call_type=request.call_type,
+            number=decided.number,
+            rate=terms.pin(),
+            currency=terms.currency,
+            prefix=terms.prefix or decided.number.removeprefix("+"),
+            day=periods.day,
+            month=periods.month,
+            seconds_max=AUTHORIZE_SECONDS_MAX,
+            pool=terms.pool,
+        )
 
     def _change(self, call: LiveCall, session: Session) -> None:
         """Let the call's task see a change; before the first one there is nothing to do."""
@@ -148,9 +152,10 @@ class Controller:
             user=hold.user,
             call_type=hold.call_type,
             number=hold.number,
-            rate=Rate.pinned(hold.rate),
+            terms=Terms.pinned(hold.rate),
             granted_seconds=hold.granted_seconds,
             held=hold.held,
+            pool_seconds=hold.pool_seconds,
             extension=hold.extension,
         )
         if leg and leg.answered_ms:
@@ -190,16 +195,53 @@ class Controller:
         self._change(call, call.session.lost())
 
 
-def _first_session(
-    request: CallRequest, priced: Priced, account: str, user: str, held: Held
-) -> Session:
+def _first_session(request: CallRequest, decided: Decided, terms: Terms, held: Held) -> Session:
     return Session(
         call_id=request.call_id,
-        account=account,
-        user=user,
+        account=decided.account,
+        user=decided.user,
         call_type=request.call_type,
-        number=priced.number,
-        rate=priced.rate,
+        number=decided.number,
+        terms=terms,
         granted_seconds=held.granted_seconds,
         held=held.held,
+        pool_seconds=held.pool_seconds,
     )
+
+
+def _log_allowed(session: Session, decision: Decision, held: Held) -> None:
+    """Tell why a call may be made, and what that took of the balance (rule D8)."""
+    # The pool that the decision saw may have been used up by others meanwhile.
+    step = decision.step if held.pool_seconds else Step.CREDIT
+    _log.info(
+        "call.allowed",
+        call=session.call_id,
+        type=session.call_type,
+        account=session.account,
+        user=session.user,
+        number=session.number,
+        step=step,
+        rate=session.terms.rate,
+        pool=session.terms.pool.name if held.pool_seconds and session.terms.pool else "",
+        seconds=held.granted_seconds,
+        held=format_amount(held.held),
+        available_before=format_amount(held.available + held.held),
+        available=format_amount(held.available),
+    )
+
+
+def _refused(request: CallRequest, decided: Decided, reason: Reason, limit_of: str = "") -> Reason:
+    """Tell why a call may not be made."""
+    _log.info(
+        "call.refused",
+        call=request.call_id,
+        type=request.call_type,
+        account=decided.account or request.account,
+        user=request.user,
+        dialed=request.dialed,
+        reason=reason,
+        step=decided.decision.step if decided.decision.reason else Step.DENY,
+        limit_of=limit_of,
+        says=decided.decision.looks[-1].says,
+    )
+    return reason

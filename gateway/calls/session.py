@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.calls.ports import Answered, Ended, LegEvent, Record, Ringing
-from gateway.rating.price import Rate, price
+from gateway.rating.price import Slice
+from gateway.rating.terms import Terms
 
 # The PBX ends a call at its deadline by itself; the gateway asks as well, a little later.
 HANG_UP_AFTER_MS = 300
@@ -41,16 +42,17 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A call that holds money. Times are the PBX's, in epoch milliseconds."""
+    """A call that holds money, or included seconds. Times are the PBX's, in epoch milliseconds."""
 
     call_id: str
     account: str
     user: str
     call_type: str
     number: str
-    rate: Rate
+    terms: Terms
     granted_seconds: int
     held: int
+    pool_seconds: int = 0
     extension: int = 0
     state: State = State.AUTHORIZED
     channel: str = ""
@@ -97,13 +99,27 @@ class Session:
         record = Record(self.call_type, self.answered_ms, self.seen_ms, 0)
         return self.on(Ended(self.call_id, record))
 
-    def extended(self, granted_seconds: int, held: int) -> "Session":
+    def next_slices(self, slice_seconds: int) -> tuple[Slice, ...]:
+        """List what money may pay of the call next.
+
+        None is cheaper than what is held: the first slice was priced before the answer, which may
+        have come in a cheaper time of the day.
+        """
+        offered = self.terms.next_slices(
+            self.answered_ms // 1000, self.granted_seconds, self.pool_seconds, slice_seconds
+        )
+        if not offered or offered[-1].micros >= self.held:
+            return offered
+        return tuple(replace(one, micros=max(one.micros, self.held)) for one in offered)
+
+    def extended(self, granted_seconds: int, held: int, pool_seconds: int) -> "Session":
         """Take in that more is held, also when the call has ended meanwhile."""
         return replace(
             self,
             state=self.state if self.ended else State.ANSWERED,
             granted_seconds=granted_seconds,
             held=held,
+            pool_seconds=pool_seconds,
             extension=self.extension + 1,
             hang_up_ms=0,
         )
@@ -131,14 +147,16 @@ class Session:
         after = max(self.paid_until_ms + HANG_UP_AFTER_MS, self.hang_up_ms + HANG_UP_AGAIN_MS)
         return Due(Move.HANG_UP, max(now_ms, after))
 
-    def charge(self) -> tuple[int, int]:
-        """Give the seconds and the micro-units to charge once the call has ended.
+    def charge(self) -> tuple[int, int, int]:
+        """Give what to charge once the call has ended: seconds, those of its pool, micro-units.
 
         A second that was begun counts; what was talked past the deadline does not, because
         nothing is charged beyond what was held (rule D6).
         """
         if self.record is None or not self.record.answered_ms:
-            return 0, 0
+            return 0, 0, 0
         milliseconds = max(0, self.record.ended_ms - self.record.answered_ms)
         seconds = min(-(-milliseconds // 1000), self.granted_seconds)
-        return seconds, price(self.rate, seconds)
+        start = self.record.answered_ms // 1000
+        included, micros = self.terms.charge(start, seconds, self.pool_seconds)
+        return seconds, included, min(micros, self.held)

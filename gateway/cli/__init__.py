@@ -5,8 +5,9 @@ import asyncio
 import typer
 
 from gateway import app, config, logs
-from gateway.cli import accounts
+from gateway.cli import accounts, users
 from gateway.cli.audit import audit
+from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.config import Settings
 from gateway.errors import BadInputError
@@ -22,7 +23,9 @@ cli = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 cli.add_typer(accounts.commands, name="accounts")
+cli.add_typer(users.commands, name="users")
 cli.command()(audit)
+cli.command()(quote)
 
 # What a person can mend; anything else is a fault of the program, and shows where.
 _SAID = (BadInputError, EmbeddedStoreError, LedgerUnavailableError, OSError)

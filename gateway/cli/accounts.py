@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import typer
 
-from gateway import app, config, names
+from gateway import app, config, names, published
 from gateway.admin.accounts import account_body
+from gateway.cli.profiles import Changes, SetOption, pairs, read_changes
 from gateway.cli.terminal import ConfigOption, amount, checked, fail, out
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
-from gateway.rating.number import e164
+from gateway.rating.number import read_number
+from gateway.rating.plan import Plans
 
 # One line; what is no UTF-8 comes as surrogates.
 _REASON = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,200}")
@@ -51,13 +53,14 @@ def open_account(
     recharge_amount: _AmountOption = None,
     low_below: _LowOption = None,
     overdraft: _OverdraftOption = None,
+    changes: SetOption = None,
     config_file: ConfigOption = None,
 ) -> None:
     """Open an account; on one that is open already, do as `set` does."""
     checked("ACCOUNT", account, names.ACCOUNT)
     checked("--currency", currency, names.CURRENCY)
-    settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
-    _apply(account, currency, settings, config_file)
+    amounts = (recharge_below, recharge_amount, low_below, overdraft)
+    _apply(account, currency, _Settings(user, number, changes, *amounts), config_file)
 
 
 @commands.command("set")
@@ -70,12 +73,13 @@ def set_account(
     recharge_amount: _AmountOption = None,
     low_below: _LowOption = None,
     overdraft: _OverdraftOption = None,
+    changes: SetOption = None,
     config_file: ConfigOption = None,
 ) -> None:
     """Change settings of an account, and add users and numbers; what is not named stays."""
     checked("ACCOUNT", account, names.ACCOUNT)
-    settings = _Settings(user, number, recharge_below, recharge_amount, low_below, overdraft)
-    _apply(account, None, settings, config_file)
+    amounts = (recharge_below, recharge_amount, low_below, overdraft)
+    _apply(account, None, _Settings(user, number, changes, *amounts), config_file)
 
 
 class _Settings:
@@ -85,17 +89,23 @@ class _Settings:
         self,
         users: list[str] | None,
         numbers: list[str] | None,
+        changes: list[str] | None,
         *amounts: str | None,
     ) -> None:
         self._users = [checked("--user", name, names.USER) for name in users or []]
         self._numbers = [_number(text) for text in numbers or []]
+        self._changes = pairs(changes)
         options = ("--recharge-below", "--recharge-amount", "--low-below", "--overdraft")
         self._amounts = [
             None if text is None else amount(name, text)
             for name, text in zip(options, amounts, strict=True)
         ]
 
-    async def apply(self, ledger: Ledger, account: str) -> Refused | None:
+    def changes(self, account: str, plans: Plans) -> Changes:
+        """Read the profile and the limits. Raises BadInputError."""
+        return read_changes(f"account {account}", self._changes, plans)
+
+    async def apply(self, ledger: Ledger, account: str, changes: Changes) -> Refused | None:
         recharge_below, recharge_amount, low_below, overdraft = self._amounts
         return await ledger.configure(
             account,
@@ -106,20 +116,24 @@ class _Settings:
             recharge_amount=recharge_amount,
             low_below=low_below,
             overdraft=overdraft,
+            profile=changes.profile,
+            limits=changes.limits,
         )
 
 
 def _apply(
-    account: str, currency: str | None, settings: _Settings, config_file: Path | None
+    account: str, currency: str | None, options: _Settings, config_file: Path | None
 ) -> None:
     """Open an account, if a currency is given, and set it."""
+    settings = config.load(config_file)
+    changes = options.changes(account, published.load_plans(settings.rates.plans))
 
     async def run() -> Refused | None:
-        async with app.open_store(config.load(config_file)) as store:
+        async with app.open_store(settings) as store:
             ledger = Ledger(store)
             if currency is not None and (refused := await ledger.open_account(account, currency)):
                 return refused
-            return await settings.apply(ledger, account)
+            return await options.apply(ledger, account, changes)
 
     if refused := asyncio.run(run()):
         fail(f"account {account}: {refused.reason}")
@@ -226,10 +240,10 @@ def _more_than_zero(text: str) -> int:
 
 
 def _number(text: str) -> str:
-    number = e164(text)
+    number = read_number(text, "") if text.startswith("+") else None
     if number is None:
         raise typer.BadParameter(f"{text!r} is not a number as +18005550100", param_hint="--number")
-    return number
+    return number.text
 
 
 def _moment(name: str, text: str) -> int:

@@ -10,6 +10,7 @@ from rich.console import Console
 from gateway.money import parse_amount
 
 out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, stderr=True)
 
 ConfigOption = Annotated[
     Path | None,

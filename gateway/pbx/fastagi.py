@@ -17,7 +17,7 @@ import structlog
 from panoramisk.fast_agi import Request
 
 from gateway import names
-from gateway.calls.controller import Allowed
+from gateway.calls.controller import Allowed, Answer, Emergency
 from gateway.calls.ports import CallRequest
 from gateway.pbx.variables import ANSWER
 from gateway.rating.decision import Reason
@@ -31,7 +31,7 @@ _BACKLOG = 1024
 _SCRIPT = re.compile(r"^agi_network_script: (.*)$", re.MULTILINE)
 _WORDS = 6  # authorize, call id, call type, account, user, number
 
-Authorize = Callable[[CallRequest], Awaitable[Allowed | Reason]]
+Authorize = Callable[[CallRequest], Awaitable[Answer]]
 
 _log = structlog.get_logger()
 
@@ -105,11 +105,14 @@ def _question(header: str) -> CallRequest | Reason:
     return CallRequest(call_id, call_type, account, user, dialed)
 
 
-def _command(answer: Allowed | Reason) -> str:
-    if isinstance(answer, Allowed):
-        value = f"ALLOW,{answer.granted_seconds},{answer.number}"
-    else:
-        value = f"DENY,{answer},"
+def _command(answer: Answer) -> str:
+    match answer:
+        case Allowed(granted_seconds=seconds, number=number):
+            value = f"ALLOW,{seconds},{number}"
+        case Emergency(number=number):
+            value = f"EMERGENCY,,{number}"
+        case _:
+            value = f"DENY,{answer},"
     return f'SET VARIABLE {ANSWER} "{value}"'
 
 

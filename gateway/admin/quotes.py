@@ -1,0 +1,107 @@
+"""``/v1/quote``: what would be answered if a call were asked for, and why (rule D8)."""
+
+from aiohttp import web
+
+from gateway.calls.decider import Decided, Decider
+from gateway.calls.ports import CallRequest
+from gateway.ledger.outcomes import LedgerUnavailableError
+from gateway.money import format_amount
+from gateway.rating.case import CallType, Case
+from gateway.rating.columns import format_picos
+from gateway.rating.decision import lasts_seconds
+from gateway.rating.price import Rate, price, rate_at
+from gateway.rating.terms import Terms
+
+
+def routes(decider: Decider) -> web.RouteTableDef:
+    """Serve quotes; nothing is held for them."""
+    table = web.RouteTableDef()
+
+    @table.get("/v1/quote")
+    async def quote(request: web.Request) -> web.Response:
+        asked = question(
+            request.query.get("account", ""),
+            request.query.get("user", ""),
+            request.query.get("to", ""),
+            request.query.get("type", CallType.USER_OUT),
+        )
+        try:
+            decided = await decider.decide(asked)
+        except LedgerUnavailableError:
+            return web.json_response({"error": "the store is out of reach"}, status=503)
+        return web.json_response(quote_body(decided))
+
+    return table
+
+
+def question(account: str, user: str, to: str, call_type: str) -> CallRequest:
+    """Ask for a call that does not exist."""
+    return CallRequest("quote", call_type, account, user, to)
+
+
+def quote_body(decided: Decided) -> dict[str, object]:
+    """Write an answer for people and programs: amounts as decimals, lengths in seconds."""
+    decision, last = decided.decision, decided.decision.looks[-1]
+    body: dict[str, object] = {
+        "allowed": decision.reason is None,
+        "step": decision.step,
+        "reason": decision.reason,
+        "limit_of": last.limit_of or None,
+        "account": decided.account or None,
+        "user": decided.user or None,
+        "number": decided.number or None,
+        "steps": [{"step": look.step, "says": look.says} for look in decision.looks],
+    }
+    if decided.case:
+        body |= _case_body(decided.case)
+    if decision.terms:
+        body |= _funding_body(decided, decision.terms)
+    return body
+
+
+def _case_body(case: Case) -> dict[str, object]:
+    start = case.facts.now_ms // 1000
+    return {
+        "type": case.call_type,
+        "kind": case.number.kind,
+        "country": case.number.country or None,
+        "international": case.international,
+        "destination": case.tariff[-1].destination if case.tariff else None,
+        "currency": case.facts.currency,
+        "rate": _rate_body(rate_at(case.tariff, start)) if case.tariff else None,
+        "first_minute": format_amount(price(case.tariff, start, 60)) if case.tariff else None,
+    }
+
+
+def _rate_body(rate: Rate) -> dict[str, object]:
+    """Write the row that prices a call now, as the card has it."""
+    first, maximum = rate.first_per_minute, rate.maximum
+    return {
+        "version": rate.card,
+        "row": rate.row,
+        "prefix": rate.prefix,
+        "rate_per_minute": format_picos(rate.per_minute),
+        "connection_fee": format_picos(rate.connection_fee),
+        "initial_seconds": rate.initial_seconds,
+        "increment_seconds": rate.increment_seconds,
+        "increments": "total" if rate.total else "each",
+        "first_rate_per_minute": None if first is None else format_picos(first),
+        "minimum_charge": format_picos(rate.minimum),
+        "maximum_charge": None if maximum is None else format_picos(maximum),
+        "grace_seconds": rate.grace_seconds,
+    }
+
+
+def _funding_body(decided: Decided, terms: Terms) -> dict[str, object]:
+    """Say what pays: first a pool, if there is one, and credit, if money may pay at all."""
+    decision, case, pool = decided.decision, decided.case, terms.pool
+    lasts = lasts_seconds(case, decision, decided.used) if case else decision.seconds
+    return {
+        "pool": pool.name if pool else None,
+        "credit": bool(decision.slices),
+        "first_slice_seconds": decision.seconds,
+        "first_slice_cost": format_amount(decision.micros),
+        "lasts_seconds": lasts,
+        "available_before": format_amount(decided.available),
+        "available_after": format_amount(decided.available - decision.micros),
+    }

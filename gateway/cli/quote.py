@@ -1,0 +1,72 @@
+"""``coinbox quote``: what would be answered to a call, why, what it costs, how long it lasts."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gateway import app, config, names, published
+from gateway.admin.quotes import question, quote_body
+from gateway.calls.decider import Decided, Decider
+from gateway.cli.terminal import ConfigOption, checked, out
+from gateway.ledger.statements import Statements
+from gateway.rating.case import CallType
+
+
+def quote(
+    *,
+    account: Annotated[str, typer.Option(help="Who pays; not asked for conf_in.")] = "",
+    user: Annotated[str, typer.Option(help="Who calls, or the organizer of a conference.")] = "",
+    to: Annotated[str, typer.Option(help="The number, as it is dialed.")],
+    call_type: Annotated[CallType, typer.Option("--type", help="Which leg.")] = CallType.USER_OUT,
+    as_json: Annotated[bool, typer.Option("--json", help="As the HTTP API writes it.")] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Decide a call that nobody makes, and hold nothing."""
+    for name, word, pattern in (
+        ("--account", account, names.ACCOUNT),
+        ("--user", user, names.USER),
+    ):
+        if word:
+            checked(name, word, pattern)
+    settings = config.load(config_file)
+    rules = published.load_rules(settings)
+    free_on_fault = settings.calls.on_rating_fault == "free"
+
+    async def run() -> Decided:
+        async with app.open_store(settings) as store:
+            decider = Decider(Statements(store), rules, free_on_fault=free_on_fault)
+            return await decider.decide(question(account, user, to, call_type))
+
+    body = quote_body(asyncio.run(run()))
+    if as_json:
+        out.print_json(data=body)
+    else:
+        _print(body)
+
+
+def _print(body: dict[str, Any]) -> None:
+    steps = Table("step", "what it says")
+    for step in body["steps"]:
+        steps.add_row(step["step"], step["says"])
+    out.print(steps)
+    if rate := body.get("rate"):
+        out.print(
+            f"rate      {body['destination']}: {rate['rate_per_minute']} a minute,"
+            f" {rate['connection_fee']} a call, {rate['initial_seconds']} s and then by"
+            f" {rate['increment_seconds']} s ({rate['version']}, row {rate['row']})"
+        )
+        out.print(f"a minute  {body['first_minute']} {body['currency']}")
+    if "lasts_seconds" in body:
+        paying = " and then ".join(filter(None, (body["pool"], "credit" if body["credit"] else "")))
+        out.print(f"paid by   {paying}")
+        out.print(
+            f"held      {body['first_slice_cost']} for the first {body['first_slice_seconds']} s;"
+            f" available {body['available_before']}, then {body['available_after']}"
+        )
+        out.print(f"lasts     {timedelta(seconds=body['lasts_seconds'])}, if nobody else spends")
+    limit_of = f" of the {body['limit_of']}" if body["limit_of"] else ""
+    verdict = "allowed" if body["allowed"] else f"refused, {body['reason']}{limit_of}"
+    out.print(f"answer    {verdict}, by step {body['step']}")

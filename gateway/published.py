@@ -1,0 +1,84 @@
+"""What the operator publishes: rate cards and plans, read at the start and whenever it is asked."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from gateway.config import Settings
+from gateway.errors import BadInputError, Fault
+from gateway.rating.case import Rules
+from gateway.rating.plan import Plans, read_plans
+from gateway.rating.ratecard import RateCard, read_cards
+
+_log = structlog.get_logger()
+
+
+def load_rules(settings: Settings) -> Rules:
+    """Read cards and plans. Raises BadInputError."""
+    dialing = settings.dialing
+    return Rules(
+        cards=load_cards(*settings.rates.cards),
+        plans=load_plans(settings.rates.plans),
+        country=dialing.country,
+        international=dialing.international,
+        slice_seconds=settings.calls.slice_seconds,
+    )
+
+
+def load_plans(file: Path) -> Plans:
+    """Read plans. Raises BadInputError."""
+    return read_plans(str(file), read_text(file))
+
+
+def load_cards(*files: Path) -> RateCard:
+    """Read cards that hold together. Raises BadInputError."""
+    return read_cards(*((str(file), read_text(file)) for file in files))
+
+
+def read_text(file: Path) -> str:
+    """Read a file in UTF-8. Raises BadInputError."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError([Fault(str(file), "file", "", str(error))]) from error
+
+
+def versions_folder(settings: Settings) -> Path:
+    """Give the folder of every version of a card that was ever in use."""
+    return settings.data_dir / "ratecards"
+
+
+def keep_versions(cards: RateCard, folder: Path) -> None:
+    """Keep each version, so that what a charge names can be read for ever (rule M8)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for version, text in cards.versions.items():
+        file = folder / f"{version}.csv"
+        if not file.exists():
+            # Written aside: one that is half written, on a full disk, must not stay.
+            aside = file.with_suffix(".new")
+            aside.write_text(text, encoding="utf-8", newline="")
+            aside.rename(file)
+
+
+async def reload(wanted: asyncio.Event, settings: Settings, use: Callable[[Rules], None]) -> None:
+    """Read all anew whenever it is wanted; what is wrong is said, and changes nothing.
+
+    Calls that live go on by what they were allowed on.
+    """
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        try:
+            rules = await asyncio.to_thread(load_rules, settings)
+            await asyncio.to_thread(keep_versions, rules.cards, versions_folder(settings))
+        except BadInputError as error:
+            _log.error("rules.refused", faults=[str(fault) for fault in error.faults])
+        except OSError as error:
+            _log.error("rules.refused", faults=[str(error)])
+        else:
+            use(rules)
+            gc.freeze()  # as at the start: no collection is to walk the cards
+            _log.info("rules.loaded", versions=sorted(rules.cards.versions))
