@@ -142,6 +142,20 @@ class Asterisk:
         lines = (await self.cli("core show channels concise")).splitlines()
         return [line.split("!")[0] for line in lines if "!" in line]
 
+    async def until_idle(self, seconds: float = 20.0) -> None:
+        """Wait until no channel is up."""
+
+        async def gone() -> bool:
+            return not await self.channels()
+
+        await processes.until(gone, "no channel is up", seconds)
+
+    async def hangs_up_at(self, channel: str) -> int:
+        """Give the deadline of a channel in epoch seconds, 0 if it has none."""
+        lines = (await self.cli(f"core show channel {channel}")).splitlines()
+        [deadline] = [line.split(":")[1] for line in lines if "Time to Hangup" in line]
+        return int(deadline)
+
     async def records(self) -> dict[str, str]:
         """Give the ended calls that the gateway has not read yet, by call id."""
         lines = (await self.cli("database show coinbox")).splitlines()
@@ -181,13 +195,14 @@ class Asterisk:
         _link(self._folder / "data/documentation", prompts.parents[1] / "documentation")
         values = vars(self._settings) | {
             "lab": self._folder,
-            "dialplan": DIALPLAN,
             "modules": self._installation.modules,
             "rtp_first": self._ports.rtp_first,
             "rtp_last": self._ports.rtp_last,
         }
         for template in TEMPLATES.glob("*.conf"):
             render(template, self._folder / "etc" / template.name, values)
+        for file in DIALPLAN.glob("*.conf"):
+            _link(self._folder / "etc" / file.name, file)
 
     async def _is_up(self) -> bool:
         if self._process and self._process.returncode is not None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.lab import processes
 from tests.lab.lab import Lab
 from tests.lab.scenes import BRITAIN, GERMANY, settled
 from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
@@ -30,13 +29,6 @@ async def ami_cut(lab: Lab) -> AsyncIterator[None]:
         yield
     finally:
         await lab.ami.restore()
-
-
-async def no_channels(lab: Lab) -> None:
-    async def gone() -> bool:
-        return not await lab.asterisk.channels()
-
-    await processes.until(gone, "no channel is up", 20)
 
 
 async def test_peers_that_connect_and_close_do_not_disturb_authorizations(
@@ -81,7 +73,7 @@ async def test_a_gateway_that_never_answers_frees_the_channel(silent_lab: Lab) -
 
     [left] = await impatient.finished()
     [waited] = await patient.finished()
-    await no_channels(silent_lab)
+    await silent_lab.asterisk.until_idle()
 
     assert left.code == 487
     assert waited.answered == 0
@@ -110,7 +102,7 @@ async def test_a_call_whose_end_was_missed_while_ami_was_cut_is_settled_exactly(
     await calls.until_answered()
     async with ami_cut(lab):
         await calls.finished()
-        await no_channels(lab)
+        await lab.asterisk.until_idle()
         assert (await lab.gateway.account(account))["held"] == "0.011250"
     body = await settled(lab, account)
 
