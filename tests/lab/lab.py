@@ -79,12 +79,18 @@ class Lab:
         self._stack.push_async_callback(calls.stop)
         return calls
 
-    async def dial_out(self, number: str, *, room: str, account: str, user: str) -> None:
+    async def dial_out(
+        self, number: str, *, room: str, account: str, user: str, country: str = ""
+    ) -> None:
         """Add a number to a conference, as its organizer does."""
         await self.asterisk.originate(
             f"Local/{number}@coinbox-conf-out/n",
             room=room,
-            variables={"COINBOX_ACCOUNT": account, "COINBOX_USER": user},
+            variables={
+                "COINBOX_ACCOUNT": account,
+                "COINBOX_USER": user,
+                "COINBOX_COUNTRY": country,
+            },
         )
 
     async def _start(self) -> None:

@@ -59,6 +59,7 @@ class Caller:
     user: str = "alice"
     endpoint: str = "phone"  # "pstn" dials in from outside, "desk" is a phone with fixed account
     from_user: str = "4001"  # who the caller says he is
+    country: str = ""
     conference: str = ""
     talk_seconds: float = 3.0
     patience_seconds: float = 90.0
@@ -123,6 +124,7 @@ async def call(
         "user": caller.user,
         "endpoint": caller.endpoint,
         "from_user": quote(caller.from_user),
+        "country": caller.country,
         "conference": caller.conference,
     }
     process = await _sipp(
