@@ -10,6 +10,7 @@ import structlog
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.rating.case import Rules
+from gateway.rating.number import is_country
 from gateway.rating.plan import Plans, read_plans
 from gateway.rating.ratecard import RateCard, read_cards
 
@@ -19,6 +20,9 @@ _log = structlog.get_logger()
 def load_rules(settings: Settings) -> Rules:
     """Read cards and plans. Raises BadInputError."""
     dialing = settings.dialing
+    if dialing.country and not is_country(dialing.country):
+        why = "must be a country (ISO 3166 alpha-2)"
+        raise BadInputError([Fault("settings", "dialing.country", dialing.country, why)])
     return Rules(
         cards=load_cards(*settings.rates.cards),
         plans=load_plans(settings.rates.plans),

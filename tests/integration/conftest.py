@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +8,7 @@ from tests.integration import cases
 from tests.integration.api import Api, serving
 from tests.integration.books import Books, funded
 from tests.integration.picture import Picture
+from tests.integration.shell import Shell
 from tests.lab.ports import Ports
 
 
@@ -32,3 +34,8 @@ async def at(store: Store) -> Books:
 async def api(store: Store, ports: Ports) -> AsyncIterator[Api]:
     async with serving(store, ports.take()) as api:
         yield api
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)

@@ -1,58 +1,16 @@
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from tests.integration.shell import Shell
 from tests.lab.gateway import COMMAND
 from tests.lab.ports import Ports
+from tests.unit.rates import HEADER
 
 REVERSAL = ("--payment", "wire-7", "--reference", "back-1", "--reason", "charge-back")
-
-
-@dataclass(frozen=True)
-class Shell:
-    """Runs `coinbox` in a folder of its own, with no settings but those given."""
-
-    folder: Path
-
-    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *arguments],
-            cwd=self.folder,
-            env=self.environment(settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def environment(self, settings: dict[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if "COINBOX_" not in name}
-        return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **settings}
-
-    def fails(self, *arguments: str, **settings: str) -> str:
-        """Give what is said by a command that fails, which is never a traceback."""
-        ended = self.run(*arguments, **settings)
-        assert ended.returncode in {1, 2}
-        assert "Traceback" not in ended.stderr
-        return ended.stderr
-
-    def account(self, name: str) -> dict[str, object]:
-        shown = self.run("accounts", "show", name)
-        assert shown.returncode == 0, shown.stderr
-        body = json.loads(shown.stdout)
-        assert isinstance(body, dict)
-        return body
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 @pytest.fixture
@@ -170,11 +128,6 @@ def test_a_port_that_is_taken_is_said_in_one_line(shell: Shell, ports_free: dict
     assert ports_free["COINBOX_HTTP__PORT"] in line
 
 
-HEADER = (
-    "prefix,destination,rate_per_minute,connection_fee,initial_seconds,increment_seconds,currency"
-)
-
-
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -189,7 +142,7 @@ def test_a_wrong_rate_card_is_named_and_nothing_is_served(
     card = shell.folder / "card.csv"
     if content is not None:
         card.write_bytes(content)
-    [said] = shell.fails("serve", COINBOX_RATES__OUTBOUND=str(card)).splitlines()
+    [said] = shell.fails("serve", COINBOX_RATES__CARDS=json.dumps([str(card)])).splitlines()
     assert all(word in said for word in (str(card), *named))
 
 

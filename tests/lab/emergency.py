@@ -28,13 +28,14 @@ def _context(region: str) -> str:
     """Give the context of a region, or nothing if no emergency number is known there."""
     extensions = [
         f"exten => {number},1,Gosub(coinbox-emergency-dial,s,1(${{EXTEN}}))"
-        for number in _numbers(region)
+        for number in emergency_numbers(region)
     ]
     lines = ["", f"[coinbox-emergency-{region}]", *extensions, ""]
     return "\n".join(lines) if extensions else ""
 
 
-def _numbers(region: str) -> Iterator[str]:
+def emergency_numbers(region: str) -> Iterator[str]:
+    """Give all that phonenumbers knows of a region."""
     metadata = PhoneMetadata.short_metadata_for_region(region)
     known = metadata.emergency if metadata else None
     if known is None or known.national_number_pattern is None:

@@ -4,13 +4,15 @@ A scene has an account of its own, so that scenes can be played side by side.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.money import parse_amount
+from gateway.rating.columns import Direction
 from gateway.rating.price import price
-from gateway.rating.ratecard import read_card
+from gateway.rating.ratecard import read_cards
 from tests.lab import processes
 from tests.lab.lab import Lab
 from tests.lab.sipp import Caller
@@ -18,7 +20,10 @@ from tests.lab.sipp import Caller
 CARDS = Path(__file__).parents[2] / "ratecards"
 
 # Short slices, so that a call of some seconds is renewed as one of an hour is.
-SETTINGS = {"calls": {"slice_seconds": 6, "renew_before_seconds": 2}}
+SETTINGS = {
+    "calls": {"slice_seconds": 6, "renew_before_seconds": 2},
+    "rates": {"plans": str(Path(__file__).with_name("plans.toml"))},
+}
 
 GERMANY = "+493012345600"  # 0.01 a call and 0.0125 a minute, by 6 seconds
 BRITAIN = "+442071234500"  # 0.0115 a minute, by the second
@@ -112,13 +117,14 @@ async def paid_until(lab: Lab, account: str) -> float:
 
 def overspend(body: dict[str, object], talks: list[Talk]) -> int:
     """Give micro-units that were talked and not charged, or taken from money that was not there."""
-    outbound = read_card("outbound.csv", (CARDS / "outbound.csv").read_text())
-    inbound = read_card("tollfree-in.csv", (CARDS / "tollfree-in.csv").read_text())
+    now_ms = time.time_ns() // 10**6
+    cards = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv")))
     talked = 0
     for talk in talks:
-        rate = inbound.rate(talk.number) if talk.number == TOLL_FREE else outbound.rate(talk.number)
-        assert rate is not None
-        talked += price(rate, int(talk.seconds))
+        direction = Direction.INBOUND if talk.number == TOLL_FREE else Direction.OUTBOUND
+        tariff = cards.tariff(direction, "USD", talk.number, now_ms)
+        assert tariff is not None
+        talked += price(tariff, now_ms // 1000, int(talk.seconds))
     available = str(body["available"])
     missing = parse_amount(available.removeprefix("-")) if available.startswith("-") else 0
     return missing + max(0, talked - parse_amount(str(body["spent"])))
@@ -198,6 +204,26 @@ async def cut_when_credit_ends(lab: Lab) -> Outcome:
         same("available", "0.000000", body["available"]),
     ]
     return Outcome(account, checks, [Talk(number, far.ended - far.answered)])
+
+
+async def plan_minutes_first(lab: Lab) -> Outcome:
+    account = "planned"
+    number = "+442070000200"
+    plans = ("--set", "country=GB", "--set", "plans=minute,credits")
+    await lab.gateway.open_account(account, "--user", "alice", *plans)
+    await lab.gateway.grant(account, "1.00", "p1")
+    # Ten slices of six seconds are the minute of the plan: two for each call.
+    calls = await lab.call(number, Caller(account, talk_seconds=13.5), count=5)
+    callers = await calls.finished()
+    body = await settled(lab, account)
+    talks = [Talk(number, caller.ended - caller.answered - 12) for caller in callers]
+    checks = [
+        same("ended by", ["caller"] * 5, [caller.ended_by for caller in callers]),
+        # 12 s of the plan, and 2 s of money: 5 times 2/60 of 0.0115, each rounded up
+        same("charged", "0.001920", body["spent"]),
+        same("available", "0.998080", body["available"]),
+    ]
+    return Outcome(account, checks, talks)
 
 
 async def saved_by_recharge(lab: Lab) -> Outcome:
@@ -321,6 +347,7 @@ SCENES = (
     Scene("Not enough credit: refused before it rings, and told why", no_credit),
     Scene("Thirty callers at once on credit for one", thirty_at_once),
     Scene("Cut when the credit is used up", cut_when_credit_ends),
+    Scene("A plan's minute used up in mid-call by five: on from credit", plan_minutes_first),
     Scene("Saved by a recharge in mid-call, reported three times", saved_by_recharge),
     Scene("Toll-free dial-in to a conference, and dial-out from it", conference),
     Scene(

@@ -31,8 +31,7 @@ def faults(file: Path) -> list[tuple[str, str, str]]:
 def test_without_a_file_every_setting_has_a_safe_default() -> None:
     settings = config.load(None)
     assert {settings.agi.host, settings.ami.host, settings.http.host} == {"127.0.0.1"}
-    assert settings.rates.outbound.is_file()
-    assert settings.rates.inbound.is_file()
+    assert all(file.is_file() for file in (*settings.rates.cards, settings.rates.plans))
 
 
 def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
