@@ -7,4 +7,5 @@ USER = ACCOUNT
 CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 REFERENCE = re.compile(r"[A-Za-z0-9._:@-]{1,100}")
 """Names a payment, its reversal, or an operation on an account."""
+POOL = re.compile(r"[A-Za-z0-9._:@-]{1,150}")
 CURRENCY = re.compile(r"[A-Z]{3}")

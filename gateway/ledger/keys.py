@@ -98,7 +98,7 @@ class Account:
 
     def pool(self, name: str) -> str:
         """Hash of the seconds held and used of a pool."""
-        return self._key("pool") + f"/{named(names.REFERENCE, name)}"
+        return self._key("pool") + f"/{named(names.POOL, name)}"
 
     def operation(self, kind: str, operation_id: str) -> str:
         """Hash of the answer to an operation, kept for as long as it may be asked again."""

@@ -10,7 +10,6 @@ from gateway.ledger.outcomes import (
     Expired,
     Granted,
     Held,
-    Pool,
     Refused,
     Reversed,
     Settled,
@@ -29,6 +28,26 @@ class Slice(Protocol):
     @property
     def micros(self) -> int:
         """Price in micro-units."""
+
+
+class Pool(Protocol):
+    """Included seconds of an account, of which a slice may take some (rule C8)."""
+
+    @property
+    def name(self) -> str:
+        """The name by which the account's calls share it."""
+
+    @property
+    def size_seconds(self) -> int:
+        """Seconds in all."""
+
+    @property
+    def slice_seconds(self) -> int:
+        """Seconds that a slice takes, if there are so many left."""
+
+    @property
+    def ends_ms(self) -> int:
+        """When it ends: some time after that it is forgotten."""
 
 
 class Ledger:

@@ -77,19 +77,6 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """Included seconds that users share until ``ends_ms``: ``size_seconds`` in all.
-
-    A slice takes up to ``slice_seconds`` of them. The name says account, plan and period.
-    """
-
-    name: str
-    size_seconds: int
-    slice_seconds: int
-    ends_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Hold:
     """A live call's hold as the store keeps it."""
 

@@ -10,12 +10,12 @@ from gateway.ledger.outcomes import (
     Held,
     LedgerUnavailableError,
     Lot,
-    Pool,
     Refused,
     Reversed,
     Settled,
     Statement,
 )
+from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.conftest import Store
 from tests.lab.processes import POLL_SECONDS

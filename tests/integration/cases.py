@@ -9,11 +9,11 @@ from gateway.ledger.outcomes import (
     Granted,
     Held,
     LedgerUnavailableError,
-    Pool,
     Refused,
     Reversed,
     Settled,
 )
+from gateway.rating.plan import Pool
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, Books, books
 from tests.integration.picture import Picture, differences, parts, picture, timeless

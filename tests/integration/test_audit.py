@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.ledger.audit import Audit, audit
-from gateway.ledger.outcomes import Expired, Held, Pool
+from gateway.ledger.outcomes import Expired, Held
+from gateway.rating.plan import Pool
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, PAST_MS, Books, funded
 from tests.lab.processes import until

@@ -18,11 +18,11 @@ from gateway.ledger.outcomes import (
     Expired,
     Held,
     LedgerUnavailableError,
-    Pool,
     Refused,
     Reversed,
     Settled,
 )
+from gateway.rating.plan import Pool
 from tests.conftest import SHARDS, Store
 from tests.integration.books import FAR_MS, Books, known
 from tests.lab.ports import Ports

@@ -9,12 +9,12 @@ from gateway.ledger.outcomes import (
     Expired,
     Granted,
     Held,
-    Pool,
     Refused,
     Reversed,
     Settled,
 )
 from gateway.money import AMOUNT_MICROS_MAX
+from gateway.rating.plan import Pool
 from tests.conftest import Store
 from tests.integration.books import FAR_MS, PAST_MS, Books, books, funded
 
@@ -260,6 +260,16 @@ async def test_a_slice_takes_included_seconds_or_money_and_never_both(store: Sto
     assert await at.extend("call", 2, (60, 30), pool=MONTH) == Held(160, 30, 70, 100)
     assert await at.settle("call", 5, pool=MONTH.name, pool_seconds=100) == Settled(5, 25, 95)
     assert await at.hold("next", (60, 30), pool=MONTH) == Held(60, 30, 65)
+
+
+async def test_once_money_pays_for_a_call_it_goes_on_paying(store: Store) -> None:
+    # C7: the call splits once.
+    at = await funded(store, 100)
+    await at.hold("other", (60, 30), pool=MONTH)
+    await at.hold("call", (60, 30), pool=MONTH)
+    assert await at.extend("call", 1, (60, 30), pool=MONTH) == Held(100, 30, 70, 40)
+    await at.void("other", pool=MONTH.name)
+    assert await at.extend("call", 2, (120, 60), pool=MONTH) == Held(160, 60, 40, 40)
 
 
 async def test_included_seconds_are_there_for_an_account_without_credit(store: Store) -> None:

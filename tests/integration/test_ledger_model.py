@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 
 from gateway.ledger.audit import audit
 from gateway.ledger.connection import connect
-from gateway.ledger.outcomes import Expired, Pool
+from gateway.ledger.outcomes import Expired
+from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.account import DAY_MS, twelve_months_after
 from tests.integration.model.clock import stopped_clock

@@ -1,4 +1,5 @@
--- Hold the next slice of a live call (rule D3): seconds of its pool, or money.
+-- Hold the next slice of a live call (rule D3): seconds of its pool, or money. Once money pays, it
+-- goes on paying (rule C7): seconds that came back to the pool are for other calls.
 --
 -- KEYS  6 call  7 pool, or none
 -- ARGV  2 call id  3 number of this extension
@@ -23,7 +24,10 @@ if extension <= tonumber(known[3] or '0') or pool_name ~= known[7] then
 end
 
 local seconds, held, pool_seconds = tonumber(known[4]), tonumber(known[5]), tonumber(known[8])
-local more = pool and pool_slice(pool, tonumber(ARGV[6]), tonumber(ARGV[7])) or 0
+local more = 0
+if pool and seconds == pool_seconds then
+  more = pool_slice(pool, tonumber(ARGV[6]), tonumber(ARGV[7]))
+end
 local books = open_books(now_ms())
 local money_seconds, total, least
 if more == 0 then

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.ledger.outcomes import NEVER_MS, Held, Hold, Lot, Pool, Refused, Statement
+from gateway.ledger.outcomes import NEVER_MS, Held, Hold, Lot, Refused, Statement
+from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,12 +12,12 @@ from gateway.ledger.outcomes import (
     Granted,
     Held,
     Hold,
-    Pool,
     Refused,
     Reversed,
     Settled,
 )
 from gateway.money import AMOUNT_MICROS_MAX
+from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.account import (
     DAY_MS,
@@ -207,7 +207,8 @@ class Model(Accounts):
         if extension <= hold.extension or hold.pool != (pool.name if pool else ""):
             known = live.extended
             return known[1] if known and known[0] == question else Refused("conflict")
-        pooled = hold.pool_seconds + of.take_seconds(pool)
+        paid = hold.granted_seconds > hold.pool_seconds  # rule C7: then money goes on paying
+        pooled = hold.pool_seconds + of.take_seconds(None if paid else pool)
         seconds, money = hold.granted_seconds + pooled - hold.pool_seconds, hold.held
         found = of.longest(slices, hold.held) if pooled == hold.pool_seconds else None
         if found and (found.micros < money or found.seconds + pooled <= seconds):

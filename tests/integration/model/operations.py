@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from gateway.ledger.outcomes import NEVER_MS, Hold, Pool
+from gateway.ledger.outcomes import NEVER_MS, Hold
 from gateway.money import AMOUNT_MICROS_MAX
+from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.account import DAY_MS, EPOCH, HOUR_MS, WARNED_DAYS, Account
 from tests.integration.model.ledger import Model
