@@ -8,4 +8,7 @@ CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 REFERENCE = re.compile(r"[A-Za-z0-9._:@-]{1,100}")
 """Names a payment, its reversal, or an operation on an account."""
 POOL = re.compile(r"[A-Za-z0-9._:@-]{1,150}")
+PROFILE = re.compile(r"[a-z_]+")
+"""Names a part of the profile of an account or of a user."""
+PREFIX = re.compile(r"[0-9]{1,15}")
 CURRENCY = re.compile(r"[A-Z]{3}")

@@ -13,7 +13,7 @@ from gateway.ledger.journal import EntryId, entries, entry_id
 from gateway.ledger.keys import Shard
 from gateway.ledger.outcomes import OVERDRAFT, RETIRED
 from gateway.ledger.replay import PARTS, POOL, AccountReplay, Parts, no_parts
-from gateway.ledger.statements import Statements, paired, read_lots
+from gateway.ledger.statements import Statements, paired, read_lots, read_party
 from gateway.ledger.store import Store, reached
 from gateway.money import format_amount
 
@@ -147,9 +147,10 @@ class _ShardAudit:
                     f" but its place in the order is {listed}"
                 )
         result.differences += [f"{account}: lot {name}: ordered, but not there" for name in order]
-        self._at(cells["entry"], lambda: self._compare_account(account, lots))
+        calls = read_party(cells).usage.calls
+        self._at(cells["entry"], lambda: self._compare_account(account, lots, calls))
 
-    def _compare_account(self, account: str, lots: dict[str, Parts]) -> None:
+    def _compare_account(self, account: str, lots: dict[str, Parts], calls: int) -> None:
         result, replay = self._result, self._replays[account]
         if not replay.opened:
             result.differences.append(f"{account}: the journal does not begin with its opening")
@@ -165,6 +166,10 @@ class _ShardAudit:
                     f"{account}: lot {name}: expires at {lots[name]['expires']} ms,"
                     f" by the journal at {expires_ms}"
                 )
+        if calls != len(replay.calls):
+            result.differences.append(
+                f"{account}: {calls} live calls, by the journal {len(replay.calls)}"
+            )
         pinned: defaultdict[str, int] = defaultdict(int)
         for call in replay.calls.values():
             for lot, amount in call.items():
@@ -217,9 +222,9 @@ class _ShardAudit:
             is_live = await self._client.sismember(self._shard.live, name)
         cells = await self._cells(self._shard.live_call(name))
         if not cells:
-            self._result.differences.append(f"call {name}: holds money, but is not there")
+            self._result.differences.append(f"call {name}: live, but not there")
         elif cells.get("state") == "active" and not is_live:
-            self._result.differences.append(f"call {name}: holds money, but is not listed as live")
+            self._result.differences.append(f"call {name}: live, but not listed as live")
 
     async def _read_pool(self, account: str, pool: str) -> None:
         cells = await self._cells(self._store.account(account).pool(pool))

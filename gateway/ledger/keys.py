@@ -68,7 +68,7 @@ class Account:
 
     @property
     def account(self) -> str:
-        """Hash of the sums, the settings, and what is under way."""
+        """Hash of the sums, the settings, what is under way, and what was used beside limits."""
         return self._key("account")
 
     @property
@@ -80,6 +80,18 @@ class Account:
     def users(self) -> str:
         """Set of those who may spend."""
         return self._key("users")
+
+    def user(self, name: str) -> str:
+        """Hash of a user's settings, and of what was used beside limits.
+
+        The name "" stands for no user: nothing is ever kept under it.
+        """
+        return self._key("user") + f"/{_user(name)}"
+
+    @property
+    def licences(self) -> str:
+        """Hash of how many users have set which country and plans."""
+        return self._key("licences")
 
     @property
     def payments(self) -> str:
@@ -100,6 +112,14 @@ class Account:
         """Hash of the seconds held and used of a pool."""
         return self._key("pool") + f"/{named(names.POOL, name)}"
 
+    def begun(self, prefix: str) -> str:
+        """List of when the latest calls to numbers with this prefix began."""
+        return self._key("begun") + f"/{named(names.PREFIX, prefix)}"
+
+    def begun_by(self, user: str, prefix: str) -> str:
+        """List of when the latest of them began that this user made."""
+        return self._key("begun") + f"/{_user(user)}/{named(names.PREFIX, prefix)}"
+
     def operation(self, kind: str, operation_id: str) -> str:
         """Hash of the answer to an operation, kept for as long as it may be asked again."""
         return self._key("op") + f"/{kind}/{named(names.REFERENCE, operation_id)}"
@@ -108,6 +128,10 @@ class Account:
 def shards(count: int) -> tuple[Shard, ...]:
     """List the shards of a store that has ``count`` of them."""
     return tuple(Shard(f"{{s{number:02d}}}") for number in range(count))
+
+
+def _user(name: str) -> str:
+    return name and named(names.USER, name)
 
 
 def named(pattern: re.Pattern[str], word: str) -> str:

@@ -1,5 +1,6 @@
 """What the ledger answers: refusals are values; only what is broken is an exception."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 NEVER_MS = 2**52
@@ -69,11 +70,13 @@ class Refused:
     """What was asked for was not done. ``reason`` is one of those that the operation lists.
 
     ``available`` is what there is to use, where too little is the reason: of the account, or of the
-    lot that was to be taken back.
+    lot that was to be taken back. ``limit_of`` tells whose limit the reason is, if it is one:
+    that of the ``account`` or that of the ``user``.
     """
 
     reason: str
     available: int = 0
+    limit_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,61 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How far an account, or a user, may go; 0 is no limit (rule C12).
+
+    ``calls`` at once, calls begun within any minute to one prefix, and micro-units spent in a day
+    and in a month.
+    """
+
+    calls: int
+    per_minute: int
+    day: int
+    month: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account, or a user, has used: live ``calls``, and what is held or spent.
+
+    ``day`` (2026-11-24) and ``month`` (2026-11) are the latest in which money was held, or empty.
+    """
+
+    calls: int
+    day: str
+    day_micros: int
+    month: str
+    month_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An account, or a user, as one who pays for calls. ``profile`` has what is set of it."""
+
+    profile: Mapping[str, str]
+    limits: Limits
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision about a call needs to know, at one moment; amounts in micro-units.
+
+    ``user`` is None if the account has no such user. ``licences`` counts the users by what they
+    have set themselves: country and plans.
+    """
+
+    now_ms: int
+    account: str
+    currency: str
+    available: int
+    overdraft: int
+    party: Party
+    user: Party | None
+    licences: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """An account at one moment. Lots that have expired by now count as expired (rule M2).
 
@@ -129,6 +187,7 @@ class Statement:
     recharge_below: int
     recharge_amount: int
     recharge_key: str
+    party: Party
     lots: tuple[Lot, ...]
     overdrawn: Lot
     retired: Lot

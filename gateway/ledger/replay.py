@@ -65,8 +65,9 @@ class AccountReplay:
         if entry.operation in _CLOSING:
             self.calls.pop(call_id, None)
             return
+        pins = self.calls[call_id]  # also of a call that costs nothing
         for move in entry.moves:
-            self.calls[call_id][move.lot] += move.amount
+            pins[move.lot] += move.amount
 
     def _retire(self, lot: str) -> None:
         parts = self.lots[lot]

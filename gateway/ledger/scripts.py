@@ -19,11 +19,12 @@ class Script:
 
 
 _MONEY = ("prelude", "books")
-_CALLS = (*_MONEY, "calls")
+_CALLS = (*_MONEY, "limits", "calls")
 
 OPEN_ACCOUNT = Script("open_account")
 OWN_NUMBER = Script("own_number")
-CONFIGURE = Script("configure", *_MONEY)
+CONFIGURE = Script("configure", *_MONEY, "settings")
+SET_USER = Script("set_user", *_MONEY, "settings")
 GRANT = Script("grant", *_MONEY)
 REVERSE = Script("reverse", *_MONEY)
 EXPIRE = Script("expire", *_MONEY)
@@ -33,3 +34,4 @@ EXTEND = Script("extend", *_CALLS)
 SETTLE = Script("settle", *_CALLS)
 VOID = Script("void", *_CALLS)
 STATEMENT = Script("statement", read_only=True)
+FACTS = Script("facts", read_only=True)

@@ -1,17 +1,39 @@
 """What the store knows, read without a change."""
 
 import asyncio
+from collections.abc import Sequence
 
 from gateway import names
 from gateway.ledger import keys, scripts
-from gateway.ledger.outcomes import NEVER_MS, OVERDRAFT, RETIRED, Hold, Lot, Statement
+from gateway.ledger.outcomes import (
+    NEVER_MS,
+    OVERDRAFT,
+    RETIRED,
+    Facts,
+    Hold,
+    Limits,
+    Lot,
+    Party,
+    Statement,
+    Usage,
+)
 from gateway.ledger.store import Store, reached
 
-_CALLS_AT_ONCE = 500
+_AT_ONCE = 500
 _LOT_CELLS = (
     *("granted", "available", "held", "spent", "expired", "reversed"),
     *("purchased", "expires", "warned"),
 )
+_PROFILE = "profile."
+# A hash that has no such cell.
+_NOTHING_USED = {
+    **{f"limit_{limit}": "0" for limit in Limits.__slots__},
+    "calls": "0",
+    "day": "",
+    "day_micros": "0",
+    "month": "",
+    "month_micros": "0",
+}
 _NO_LOT = f"0 0 0 0 0 0 0 {NEVER_MS} 0"
 
 
@@ -53,24 +75,71 @@ class Statements:
         now_ms, cells, lots, _ = await self._store.run(at.shard, scripts.STATEMENT, at.books[:3])
         return _statement(account, now_ms, paired(cells), paired(lots)) if cells else None
 
+    async def facts(self, account: str, user: str) -> Facts | None:
+        """Read what a decision about a call needs; nothing if there is no such account."""
+        if not names.ACCOUNT.fullmatch(account):
+            return None
+        at = self._store.account(account)
+        now_ms, cells, available, is_known, user_cells, licences = await self._store.run(
+            at.shard,
+            scripts.FACTS,
+            [*at.books[:3], at.users, at.user(user), at.licences],
+            [user],
+        )
+        if not cells:
+            return None
+        of_account = paired(cells)
+        return Facts(
+            now_ms=now_ms,
+            account=account,
+            currency=of_account["currency"],
+            available=available,
+            overdraft=int(of_account["overdraft"]),
+            party=read_party(of_account),
+            user=read_party(paired(user_cells)) if is_known else None,
+            licences=_licences(paired(licences)),
+        )
+
+    async def users(self, account: str) -> dict[str, Party]:
+        """Read the users of an account."""
+        at = self._store.account(account)
+        async with reached():
+            users = sorted(map(str, await self._store.at(at.shard.tag).smembers(at.users)))
+            hashes = await self._hashes(at.shard, [at.user(user) for user in users])
+        return {user: read_party(cells) for user, cells in zip(users, hashes, strict=True)}
+
+    async def pools(self, account: str, pool_names: Sequence[str]) -> dict[str, int]:
+        """Give the seconds that are used or held of each of these pools."""
+        at = self._store.account(account)
+        async with reached():
+            hashes = await self._hashes(at.shard, [at.pool(name) for name in pool_names])
+        return {
+            name: sum(int(cells[part]) for part in cells.keys() & {"used", "held"})
+            for name, cells in zip(pool_names, hashes, strict=True)
+        }
+
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
         return [hold for shard in self._store.shards for hold in await self._live_holds(shard)]
 
     async def _live_holds(self, shard: keys.Shard) -> list[Hold]:
-        client = self._store.at(shard.tag)
-        found: list[Hold] = []
         async with reached():
-            calls = sorted(map(str, await client.smembers(shard.live)))
-            for first in range(0, len(calls), _CALLS_AT_ONCE):
-                page = calls[first : first + _CALLS_AT_ONCE]
-                async with client.pipeline(transaction=False) as pipe:
-                    for call in page:
-                        pipe.hgetall(shard.live_call(call))
-                    holds = zip(page, await pipe.execute(), strict=True)
-                found += [
-                    _hold(call, cells) for call, cells in holds if cells.get("state") == "active"
-                ]
+            calls = sorted(map(str, await self._store.at(shard.tag).smembers(shard.live)))
+            hashes = await self._hashes(shard, [shard.live_call(call) for call in calls])
+        return [
+            _hold(call, cells)
+            for call, cells in zip(calls, hashes, strict=True)
+            if cells.get("state") == "active"
+        ]
+
+    async def _hashes(self, shard: keys.Shard, key_names: Sequence[str]) -> list[dict[str, str]]:
+        """Read hashes, some at once: calls come in between."""
+        found: list[dict[str, str]] = []
+        for first in range(0, len(key_names), _AT_ONCE):
+            async with self._store.at(shard.tag).pipeline(transaction=False) as pipe:
+                for key in key_names[first : first + _AT_ONCE]:
+                    pipe.hgetall(key)
+                found += await pipe.execute()
         return found
 
 
@@ -85,6 +154,35 @@ def read_lots(cells: dict[str, str]) -> dict[str, dict[str, int]]:
         lot: dict(zip(_LOT_CELLS, map(int, words.split(" ")), strict=True))
         for lot, words in cells.items()
     }
+
+
+def read_party(cells: dict[str, str]) -> Party:
+    """Read an account's hash, or a user's, which may not be there yet."""
+    of = _NOTHING_USED | cells
+    words = {
+        field.removeprefix(_PROFILE): word
+        for field, word in cells.items()
+        if field.startswith(_PROFILE) and word
+    }
+    return Party(
+        profile=words,
+        limits=Limits(*(int(of[f"limit_{limit}"]) for limit in Limits.__slots__)),
+        usage=Usage(
+            calls=int(of["calls"]),
+            day=of["day"],
+            day_micros=int(of["day_micros"]),
+            month=of["month"],
+            month_micros=int(of["month_micros"]),
+        ),
+    )
+
+
+def _licences(cells: dict[str, str]) -> dict[tuple[str, str], int]:
+    found = {}
+    for field, count in cells.items():
+        country, _, plans = field.partition(" ")
+        found[country, plans] = int(count)
+    return found
 
 
 def _statement(
@@ -108,6 +206,7 @@ def _statement(
         recharge_below=int(cells["recharge_below"]),
         recharge_amount=int(cells["recharge_amount"]),
         recharge_key=cells["recharge_key"],
+        party=read_party(cells),
         lots=tuple(sorted(lots.values(), key=lambda lot: (lot.expires_ms, lot.lot))),
         overdrawn=overdrawn,
         retired=retired,

@@ -64,8 +64,11 @@ class Bench:
             user="ana",
             call_type="user_out",
             number="+4930123456",
+            prefix="49",
             rate='["49","Germany","USD",10000,12500,1,6,6,"outbound.csv:1f2e3d4c",12]',
             currency="USD",
+            day="2026-11-24",
+            month="2026-11",
             seconds_max=30,
         )
         assert isinstance(held, Held), held
@@ -73,7 +76,14 @@ class Bench:
 
     async def settle(self, account: str, call_id: str, charge: int) -> None:
         settled = await self.ledger.settle(
-            account, call_id, charge, seconds=42, answered_ms=1, ended_ms=42_001, cause=16
+            account,
+            call_id,
+            charge,
+            user="ana",
+            seconds=42,
+            answered_ms=1,
+            ended_ms=42_001,
+            cause=16,
         )
         assert isinstance(settled, Settled), settled
 

@@ -1,7 +1,7 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 from gateway.ledger.outcomes import (
@@ -27,6 +27,8 @@ PARTS = ("available", "held", "spent", "expired", "reversed")
 PAST_MS = 1
 EXPIRES_CELL = 7  # of a lot's cells in the store
 FAR_MS = 2**42  # long after any lot of a test
+DAY = "2026-11-24"
+NOTHING: Mapping[str, Any] = {}
 KNOWN_SECONDS_MAX = 30.0  # a store that was killed is back by then
 
 
@@ -42,16 +44,22 @@ class Books:
         *,
         currency: str = "USD",
         users: Sequence[str] = ("alice",),
+        limits: Mapping[str, int] = NOTHING,
         **settings: int,
     ) -> Refused | None:
         opened = await self.reopen(currency)
-        return opened or await self.configure(uuid4().hex, users=users, **settings)
+        return opened or await self.configure(uuid4().hex, users, limits, NOTHING, **settings)
 
     async def reopen(self, currency: str = "USD") -> Refused | None:
         return await self.store.ledger.open_account(self.account, currency)
 
     async def configure(
-        self, operation_id: str, users: Sequence[str] = (), **settings: int
+        self,
+        operation_id: str,
+        users: Sequence[str] = (),
+        limits: Mapping[str, int] = NOTHING,
+        profile: Mapping[str, str] = NOTHING,
+        **settings: int,
     ) -> Refused | None:
         configured = await self.store.ledger.configure(
             self.account,
@@ -61,9 +69,24 @@ class Books:
             recharge_amount=settings.get("recharge_amount"),
             low_below=settings.get("low_below"),
             overdraft=settings.get("overdraft"),
+            limits=limits,
+            profile=profile,
         )
         await self.statement()
         return configured
+
+    async def set_user(
+        self,
+        operation_id: str,
+        user: str = "alice",
+        limits: Mapping[str, int] = NOTHING,
+        profile: Mapping[str, str] = NOTHING,
+    ) -> Refused | None:
+        is_set = await self.store.ledger.set_user(
+            self.account, operation_id, user, limits=limits, profile=profile
+        )
+        await self.statement()
+        return is_set
 
     async def grant(
         self,
@@ -100,6 +123,8 @@ class Books:
         *slices: Sliced,
         user: str = "alice",
         currency: str = "USD",
+        prefix: str = "44",
+        day: str = DAY,
         pool: Pool | None = None,
     ) -> Held | Refused:
         held = await self.store.ledger.hold(
@@ -109,8 +134,11 @@ class Books:
             user=user,
             call_type="user_out",
             number="+442071838750",
+            prefix=prefix,
             rate="the rate",
             currency=currency,
+            day=day,
+            month=day[:7],
             seconds_max=1.0,
             pool=pool,
         )
@@ -118,21 +146,41 @@ class Books:
         return held
 
     async def extend(
-        self, call_id: str, number: int, *slices: Sliced, pool: Pool | None = None
+        self,
+        call_id: str,
+        number: int,
+        *slices: Sliced,
+        user: str = "alice",
+        day: str = DAY,
+        pool: Pool | None = None,
     ) -> Held | Refused:
         held = await self.store.ledger.extend(
-            self.account, call_id, number, _slices(slices), pool=pool
+            self.account,
+            call_id,
+            number,
+            _slices(slices),
+            user=user,
+            day=day,
+            month=day[:7],
+            pool=pool,
         )
         await self.statement()
         return held
 
     async def settle(
-        self, call_id: str, charge: int, *, pool: str = "", pool_seconds: int = 0
+        self,
+        call_id: str,
+        charge: int,
+        *,
+        user: str = "alice",
+        pool: str = "",
+        pool_seconds: int = 0,
     ) -> Settled | Refused:
         settled = await self.store.ledger.settle(
             self.account,
             call_id,
             charge,
+            user=user,
             seconds=60,
             answered_ms=1,
             ended_ms=60_001,
@@ -143,8 +191,12 @@ class Books:
         await self.statement()
         return settled
 
-    async def void(self, call_id: str, cause: int = 16, pool: str = "") -> Settled | Refused:
-        voided = await self.store.ledger.void(self.account, call_id, cause=cause, pool=pool)
+    async def void(
+        self, call_id: str, cause: int = 16, *, user: str = "alice", pool: str = ""
+    ) -> Settled | Refused:
+        voided = await self.store.ledger.void(
+            self.account, call_id, user=user, cause=cause, pool=pool
+        )
         await self.statement()
         return voided
 

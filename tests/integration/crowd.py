@@ -15,7 +15,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Granted, Held, Refused, Settled
 from gateway.rating.price import Slice
 from tests.conftest import Store
-from tests.integration.books import known
+from tests.integration.books import DAY, known
 from tests.lab.processes import until
 
 CALLERS = 32
@@ -68,21 +68,33 @@ class Crowd:
             user="alice",
             call_type="user_out",
             number="+442071838750",
+            prefix="44",
             rate=str(rate),
             currency="USD",
+            day=DAY,
+            month=DAY[:7],
             seconds_max=2.0,
         )
 
     async def extend(self, call_id: str, number: int, rate: int) -> Answer:
-        return await self.ledger.extend(self.account, call_id, number, slices(number, rate))
+        return await self.ledger.extend(
+            self.account,
+            call_id,
+            number,
+            slices(number, rate),
+            user="alice",
+            day=DAY,
+            month=DAY[:7],
+        )
 
     async def end(self, call_id: str, seconds: int, charge: int) -> Answer:
         if not seconds:
-            return await self.ledger.void(self.account, call_id, cause=17)
+            return await self.ledger.void(self.account, call_id, user="alice", cause=17)
         return await self.ledger.settle(
             self.account,
             call_id,
             charge,
+            user="alice",
             seconds=seconds,
             answered_ms=1,
             ended_ms=1 + seconds * 1000,

@@ -21,6 +21,7 @@ async def picture(at: Books) -> Picture:
     read = {
         "hash": redis.hgetall,
         "set": redis.smembers,
+        "list": lambda key: redis.lrange(key, 0, -1),
         "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
     }
     found: Picture = {}

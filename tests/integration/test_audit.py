@@ -30,6 +30,7 @@ async def busy(store: Store) -> Books:
     await at.reverse("charge-back", "c", 100, at_most=True)
     await at.grant("d", 10)
     await at.hold("refused", (60, 1000))
+    await at.hold("free", (60, 0))
     return at
 
 
@@ -42,7 +43,7 @@ async def test_books_that_are_right_have_no_difference(store: Store) -> None:
     await other.settle("included", 7, pool=MONTH.name, pool_seconds=100)
     found = await audit(store.store)
     assert lines(found) == ""
-    assert (found.accounts, found.holds) == (2, 3)
+    assert (found.accounts, found.holds) == (2, 5)
     statements = [await at.statement() for at in (one, other)]
     assert found.totals["USD"]["spent"] == sum(statement.spent for statement in statements)
     assert found.entries > 30
@@ -127,6 +128,11 @@ def key(at: Books, kind: str) -> str:
             ),
             "pool domestic-2026-11: 101 s held, by the journal 100 s",
             id="seconds made",
+        ),
+        pytest.param(
+            lambda store, at: store.redis.hincrby(key(at, f"account:{at.account}"), "calls", -1),
+            "2 live calls, by the journal 3",
+            id="a call that is not counted",
         ),
         pytest.param(
             lambda store, at: store.redis.xtrim(key(at, "journal"), maxlen=0, approximate=False),

@@ -145,7 +145,7 @@ async def test_an_overdraft_that_is_taken_away_is_still_paid_back(store: Store) 
     await at.hold("call", (60, 25))
     await store.ledger.configure(at.account, "no-debt", overdraft=0)
     assert await store.ledger.settle(
-        at.account, "call", 25, seconds=60, answered_ms=1, ended_ms=60_001, cause=16
+        at.account, "call", 25, user="alice", seconds=60, answered_ms=1, ended_ms=60_001, cause=16
     ) == Settled(25, 0, -15)
     assert await at.grant("b", 15) == await at.grant("b", 15)
     assert await at.sums() == (0, 0, 25, 0)

@@ -14,7 +14,7 @@ import pytest
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Settled
 from gateway.rating.price import Slice
 from tests.conftest import Store
-from tests.integration.books import Books, funded, known
+from tests.integration.books import DAY, Books, funded, known
 from tests.integration.cases import CASES, UNAVAILABLE, outcomes, prepared, wrong
 from tests.integration.picture import Picture, differences, entries, picture
 from tests.lab.processes import until
@@ -102,8 +102,11 @@ async def test_an_operation_ends_at_its_deadline_whatever_it_waits_for(store: St
                 user="alice",
                 call_type="user_out",
                 number="+442071838750",
+                prefix="44",
                 rate="the rate",
                 currency="USD",
+                day=DAY,
+                month=DAY[:7],
                 seconds_max=seconds_max,
             )
         ended.append(name)

@@ -7,7 +7,7 @@ seed that pytest prints at its start (`pytest --randomly-seed=...` and this file
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from copy import deepcopy
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ from tests.integration.model.clock import stopped_clock
 from tests.integration.model.ledger import Model
 from tests.integration.model.operations import (
     ELSE,
+    LIMITS,
     OFTEN,
     OPEN,
     SETTINGS,
@@ -73,6 +74,9 @@ ANY = of_machine(lambda machine: machine.possible())
 SEVERAL = of_machine(lambda machine: st.lists(machine.possible(), min_size=2, max_size=3))
 ASKED = of_machine(lambda machine: st.sampled_from(machine.asked))
 LATER = of_machine(lambda machine: times(machine.model))
+LIMITED = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from(values) for name, values in LIMITS.items()}
+)
 HOW = st.sampled_from((Operation.again, Operation.otherwise, Operation.elsewhere))
 
 
@@ -95,16 +99,27 @@ class LedgerMachine(RuleBasedStateMachine):
         settings=st.fixed_dictionaries(
             {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
         ),
+        limits=st.one_of(st.just({}), LIMITED),  # or those of a user would seldom count
+        user_limits=LIMITED,
     )
-    def begin(self, now_ms: int, kinds: set[str], settings: dict[str, int]) -> None:
+    def begin(
+        self,
+        now_ms: int,
+        kinds: set[str],
+        settings: dict[str, int],
+        limits: dict[str, int],
+        user_limits: dict[str, int],
+    ) -> None:
         """Open two accounts. The fewer kinds of operations, the further an example gets."""
         self.kinds = [*OFTEN, *(kind for kind in ELSE if kind in kinds)]
         self.lab.run(self.lab.flush())
         self.wait(now_ms)
         for account in OPEN:
             self.perform(Operation("open_account", (account, "USD"), {}))
-            wanted = {"users": ("alice",), "numbers": (), **settings}
+            wanted = {"users": ("bob",), "numbers": (), "limits": limits, "profile": {}, **settings}
             self.perform(Operation("configure", (account, "configure"), wanted))
+            wanted = {"limits": user_limits, "profile": {"country": "DE"}}
+            self.perform(Operation("set_user", (account, "set_user", "alice"), wanted))
 
     @rule(operation=ANY)
     def ask(self, operation: Operation) -> None:
@@ -129,7 +144,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def wait(self, now_ms: int) -> None:
         self.model.now_ms = now_ms
         self.lab.run(self.lab.set_clock(now_ms))
-        self.compare([self.model], limits=[])
+        self.compare([self.model], asked=())
 
     def possible(self) -> st.SearchStrategy[Operation]:
         return operations(self.model, len(self.asked), self.kinds)
@@ -147,13 +162,13 @@ class LedgerMachine(RuleBasedStateMachine):
             expected.append([given[place] for place in range(len(asked))])
         assert answers in expected
         alike = [model for model, given in zip(models, expected, strict=True) if given == answers]
-        self.compare(alike, limits=[one.kwargs.get("overdraft") or 0 for one in asked])
+        self.compare(alike, asked)
         return answers
 
-    def compare(self, models: list[Model], limits: list[int]) -> None:
+    def compare(self, models: list[Model], asked: Collection[Operation]) -> None:
         """Go on with the model that looks as the ledger does."""
         found = self.lab.run(self.lab.view())
-        check_rules(found, self.seen, models[0].now_ms, limits)
+        check_rules(found, self.seen, models[0].now_ms, asked)
         views = [view_of(model) for model in models]
         if found not in views:
             for part in fields(View):  # one by one, or a failure tells little
@@ -264,17 +279,22 @@ async def test_what_nobody_can_ask_for_again_leaves_the_memory(lab: Lab) -> None
         user="",
         call_type="user_out",
         number="+442071838750",
+        prefix="44",
         rate="the rate",
         currency="USD",
+        day="2026-11-23",
+        month="2026-11",
         seconds_max=1.0,
     )
     pool = Pool("domestic", size_seconds=60, slice_seconds=60, ends_ms=now_ms + DAY_MS)
-    settle = partial(ledger.settle, seconds=60, answered_ms=now_ms, ended_ms=now_ms, cause=16)
+    settle = partial(
+        ledger.settle, user="", seconds=60, answered_ms=now_ms, ended_ms=now_ms, cause=16
+    )
     for number in range(10):
         await hold("contoso", f"settled-{number}", [Slice(60, 10)])
         await settle("contoso", f"settled-{number}", 5)
         await hold("contoso", f"pooled-{number}", [Slice(60, 10)], pool=pool)
-        await ledger.void("contoso", f"pooled-{number}", cause=16, pool="domestic")
+        await ledger.void("contoso", f"pooled-{number}", user="", cause=16, pool="domestic")
         await hold("contoso", f"refused-{number}", [Slice(60, 2000)])
         await ledger.reverse("contoso", f"refused-{number}", "pay", 2000, "refund")
         await ledger.configure("contoso", f"setting-{number}", low_below=number)

@@ -1,10 +1,19 @@
 -- An account and its lots: read once, changed in memory by `move`, written by `close_books`.
 
+-- Read what stands of PARTY in the cells of a hash, after `before` others; what is not there yet is
+-- nothing.
+local function read_party(party, cells, before)
+  party.day, party.month = cells[before + 1] or '', cells[before + 2] or ''
+  for at = 3, #PARTY do
+    party[PARTY[at]] = tonumber(cells[before + at] or 0)
+  end
+end
+
 -- The account as it was written last; nil if it is not open.
 local function read_books(now)
   local cells = redis.call('HMGET', KEYS[1], 'granted', 'available', 'held', 'spent', 'expired',
     'reversed', 'currency', 'overdraft', 'low_below', 'low', 'exhausted', 'recharge_below',
-    'recharge_amount', 'recharge_key', 'recharge_after', 'recharges', 'waiting')
+    'recharge_amount', 'recharge_key', 'recharge_after', 'recharges', 'waiting', unpack(PARTY))
   if not cells[7] then
     return nil
   end
@@ -12,7 +21,7 @@ local function read_books(now)
   for at, part in ipairs(PARTS) do
     total[part] = tonumber(cells[at])
   end
-  return {
+  local books = {
     now = now,
     total = total,
     currency = cells[7],
@@ -32,6 +41,8 @@ local function read_books(now)
     entries = {}, -- of the journal, to be written
     changes = {}, -- of the account's other fields, to be written
   }
+  read_party(books, cells, 17)
+  return books
 end
 
 -- A lot, read once; nil if there is none of that name.
@@ -133,10 +144,12 @@ local function spendable(books)
   return books.total.available + books.overdraft
 end
 
-local function change(books, field, value)
-  books[field] = value
-  table.insert(books.changes, field)
-  table.insert(books.changes, type(value) == 'number' and text(value) or value)
+-- Change a field of the account, or of another table whose `changes` are to be written to a hash.
+local function change(of, field, value)
+  local changes = of.changes
+  of[field] = value
+  changes[#changes + 1] = field
+  changes[#changes + 1] = type(value) == 'number' and text(value) or value
 end
 
 local function event(kind, ...)

@@ -106,33 +106,38 @@ local function keep_pool(pool, entry, until_ms)
 end
 
 -- The call of a settlement or a void, KEYS[6]: the answer that stands in its way, or its hold.
-local function call_to_close(print, pool_name)
+local function call_to_close(print, user, pool_name)
   local cells = redis.call('HMGET', KEYS[6], 'state', 'answer:close', 'held', 'pins', 'pool',
-    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until')
+    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until', 'day', 'day_held', 'month',
+    'month_held')
   local stored = answered(cells[2], print)
   if stored or cells[1] ~= 'active' then
     return stored or 'refused closed 0'
   end
-  if cells[5] ~= pool_name then
+  if cells[5] ~= pool_name or cells[7] ~= user then
     return 'refused conflict 0'
   end
   return nil, { held = tonumber(cells[3]), pins = cells[4], pool = pool_name,
-    pool_seconds = tonumber(cells[6]), user = cells[7], type = cells[8], number = cells[9],
-    rate = cells[10], pool_until = cells[11] }
+    pool_seconds = tonumber(cells[6]), user = user, type = cells[8], number = cells[9],
+    rate = cells[10], pool_until = cells[11], day = cells[12],
+    day_held = tonumber(cells[13]), month = cells[14], month_held = tonumber(cells[15]) }
 end
 
 -- End a call's hold for good. All that is known of the call goes into its entry of the journal, for
 -- its hash goes away; what follows `pool_seconds` too.
 local function close_call(print, operation, hold, charge, pool_seconds, ...)
-  local call, live, pool = KEYS[6], KEYS[7], KEYS[8]
+  local call, live, pool = KEYS[6], KEYS[7], KEYS[9]
   local call_id = ARGV[2]
   local books = open_books(now_ms())
+  local parties = parties_to(books, hold.user, KEYS[8])
+  count_call(parties, -1)
+  count_returned(parties, hold, hold.held - charge)
   local returned = give_back(books, read_pins(hold.pins), charge)
   if pool then
     move_seconds(books, pool, hold.pool, 'held', 'used', pool_seconds)
     move_seconds(books, pool, hold.pool, 'held', 'free', hold.pool_seconds - pool_seconds)
   end
-  if books.waiting ~= '' and (returned > 0 or hold.pool_seconds > pool_seconds) then
+  if books.waiting ~= '' and (hold.held > charge or hold.pool_seconds > pool_seconds) then
     -- What one call gives back, another in its last slice may use (rule D4).
     change(books, 'waiting', '')
     event('credit')
@@ -141,6 +146,7 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
     'number', hold.number, 'rate', hold.rate, ...)
   repay(books)
   local entry = close_books(books, 0)
+  write_user(parties)
   if hold.pool_seconds > 0 then
     keep_pool(pool, entry, hold.pool_until)
   end

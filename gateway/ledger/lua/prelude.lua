@@ -26,6 +26,10 @@ local PARTS = { 'granted', 'available', 'held', 'spent', 'expired', 'reversed' }
 local LOT_CELLS = { 'granted', 'available', 'held', 'spent', 'expired', 'reversed', 'purchased',
   'expires', 'warned' }
 
+-- Of an account and of a user, in the hash of either: limits, and what was used (rule C12).
+local LIMITS = { 'limit_calls', 'limit_per_minute', 'limit_day', 'limit_month' }
+local PARTY = { 'day', 'month', 'calls', 'day_micros', 'month_micros', unpack(LIMITS) }
+
 local function text(number)
   -- Adding 0 turns the -0 of a call that costs nothing into 0, which Redis takes.
   return string.format('%.0f', number + 0)
@@ -45,9 +49,10 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- The same for every retry of one operation, different for any other arguments.
-local function fingerprint()
-  return redis.sha1hex(table.concat(ARGV, '\0'))
+-- The same for every retry of one operation, different for any other arguments. The first `count` of
+-- them if given: what follows is read off a clock, which a retry does anew.
+local function fingerprint(count)
+  return redis.sha1hex(table.concat(ARGV, '\0', 1, count or #ARGV))
 end
 
 -- The line that `answer` keeps, for these arguments: it, "refused conflict 0", or nil.

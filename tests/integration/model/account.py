@@ -1,12 +1,15 @@
 """The books of one account in plain Python: each rule on money by itself."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.ledger.outcomes import NEVER_MS, Held, Hold, Lot, Refused, Statement
+from gateway.ledger import outcomes
+from gateway.ledger.outcomes import NEVER_MS, Facts, Held, Hold, Lot, Refused, Statement
 from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
+from tests.integration.model.party import Party, licences
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -37,6 +40,9 @@ class Live:
 
     hold: Hold
     pins: dict[str, int] = field(default_factory=dict)
+    day: str = ""  # the latest in which money was held for it
+    month: str = ""
+    held_in: Counter[str] = field(default_factory=Counter)
     extended: tuple[object, Held | Refused] | None = None
 
 
@@ -56,7 +62,8 @@ class Account:
     name: str
     currency: str
     now_ms: int = 0
-    users: frozenset[str] = frozenset()
+    party: Party = field(default_factory=Party)
+    users: dict[str, Party] = field(default_factory=dict)
     overdraft: int = 0
     low_below: int = 0
     recharge_below: int = 0
@@ -119,11 +126,61 @@ class Account:
                 self.move(lot.lot, "available", "expired", lot.available)
         known = self.pools.items()
         self.pools = {name: pool for name, pool in known if now_ms <= pool.forgotten_ms}
+        for party in (self.party, *self.users.values()):
+            party.forget(now_ms)
         self.retire()
 
-    def longest(self, slices: Sequence[Slice], held: int) -> Slice | None:
+    def parties(self, user: str) -> dict[str, Party]:
+        """Give those whose limits a call has to keep."""
+        return {"account": self.party} | ({"user": self.users[user]} if user else {})
+
+    def calls(self, user: str) -> int:
+        return sum(live.hold.user == user for live in self.live.values())
+
+    def too_many(self, user: str, prefix: str) -> tuple[str, str] | None:
+        """Rule C12: name the limit of calls that is reached, and whose it is."""
+        parties = self.parties(user)
+        calls = {"account": len(self.live), "user": self.calls(user)}
+        for whose, party in parties.items():
+            if 0 < party.limits.calls <= calls[whose]:
+                return "limit_calls", whose
+        for whose, party in parties.items():
+            if party.is_full(prefix, self.now_ms):
+                return "limit_per_minute", whose
+        return None
+
+    def period(self, day: str, month: str) -> tuple[str, str]:
+        """Give the day and the month that it is: for an account they never go back."""
+        return max(day, self.party.day), max(month, self.party.month)
+
+    def room(self, user: str, day: str, month: str) -> tuple[int, str, str]:
+        """Rule C12: give the money that a slice may take, and what to say if it is too little."""
+        parties = self.parties(user).items()
+        bounds = [(self.spendable, "no_credit", "")]
+        for whose, party in parties:
+            if party.limits.day:
+                bounds.append((party.limits.day - party.spent[day], "limit_day", whose))
+        for whose, party in parties:
+            if party.limits.month:
+                bounds.append((party.limits.month - party.spent[month], "limit_month", whose))
+        return min(bounds, key=lambda bound: bound[0])
+
+    def spend(self, live: Live, day: str, month: str, micros: int) -> None:
+        """Count money that is held as spent."""
+        for party in self.parties(live.hold.user).values():
+            party.spend(day, month, micros)
+        live.day, live.month = day, month
+        live.held_in.update({day: micros, month: micros})
+
+    def unspend(self, live: Live, micros: int) -> None:
+        """Count what a call gives back as not spent, in its latest day and month alone."""
+        for period in (live.day, live.month):
+            for party in self.parties(live.hold.user).values():
+                party.spent[period] -= min(micros, live.held_in[period])
+
+    def longest(self, slices: Sequence[Slice], held: int, room: int) -> Slice | None:
         """Rule D4: the longest that can be paid, where so much is held already."""
-        return next((one for one in slices if one.micros - held <= self.spendable), None)
+        return next((one for one in slices if one.micros - held <= room), None)
 
     def take(self, micros: int, pins: dict[str, int]) -> None:
         """Hold money of the lots in their order, and beyond them of the overdraft (rule M6)."""
@@ -229,13 +286,34 @@ class Account:
         return Statement(
             account=self.name,
             currency=self.currency,
-            **{part: self.sum(part) for part in PARTS},
+            granted=self.sum("granted"),
+            available=self.available,
+            held=self.sum("held"),
+            spent=self.sum("spent"),
+            expired=self.sum("expired"),
+            reversed=self.sum("reversed"),
             overdraft=self.overdraft,
             low_below=self.low_below,
             recharge_below=self.recharge_below,
             recharge_amount=self.recharge_amount,
             recharge_key=self.recharge_key,
+            party=self.party.seen(len(self.live)),
             lots=tuple(self.dated()),
             overdrawn=self.lots[OVERDRAFT],
             retired=self.lots[RETIRED],
+        )
+
+    def seen_users(self) -> dict[str, outcomes.Party]:
+        return {name: party.seen(self.calls(name)) for name, party in self.users.items()}
+
+    def facts(self, user: str) -> Facts:
+        return Facts(
+            now_ms=self.now_ms,
+            account=self.name,
+            currency=self.currency,
+            available=self.available,
+            overdraft=self.overdraft,
+            party=self.party.seen(len(self.live)),
+            user=self.seen_users().get(user),
+            licences=licences(self.users.values()),
         )

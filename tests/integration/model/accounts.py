@@ -9,6 +9,7 @@ from gateway.ledger.outcomes import NEVER_MS, Hold, Refused
 from tests.integration.model.account import Account
 
 NOT_KEPT = -1
+CLOCK = {"day", "month"}  # what a repeated question may tell otherwise
 Operation = Callable[..., Any]
 
 
@@ -62,7 +63,12 @@ class Accounts:
 
     def kept_names(self) -> set[str]:
         """Name what is kept for now and not for ever: answers, live calls, pools in use."""
-        names = {f"pool:{of.name}/{name}" for of in self.look_at_all() for name in of.pools}
+        names = set()
+        for of in self.look_at_all():
+            names |= {f"pool:{of.name}/{name}" for name in of.pools}
+            names |= {f"begun:{of.name}/{prefix}" for prefix in of.party.begun}
+            for user, party in of.users.items():
+                names |= {f"begun:{of.name}/{user}/{prefix}" for prefix in party.begun}
         for kind, account, name in self._kept:
             kept = self.kept(kind, account, name)
             if kept and kind in ("hold", "close"):
@@ -80,7 +86,8 @@ def once(
     def wrapped(operation: Operation) -> Operation:
         @wraps(operation)
         def asked(model: Accounts, account: str, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as wide as operations are
-            question = (operation.__name__, args, kwargs)
+            asked_for = {word: value for word, value in kwargs.items() if word not in CLOCK}
+            question = (operation.__name__, args, asked_for)
             kept = model.kept(kind, account, name)
             if kept:
                 return kept.answer if kept.asked == question else Refused("conflict")

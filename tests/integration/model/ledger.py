@@ -3,7 +3,7 @@
 Written from the rules and the headers of the scripts, to be read beside them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.ledger.outcomes import (
@@ -28,6 +28,9 @@ from tests.integration.model.account import (
     twelve_months_after,
 )
 from tests.integration.model.accounts import Accounts, once
+from tests.integration.model.party import Party
+
+CREDIT_LIMITS = {"day", "month"}  # more of which is credit that comes
 
 
 class Model(Accounts):
@@ -49,15 +52,40 @@ class Model(Accounts):
 
     @once("configure", done_ms=DAY_MS)
     def _configure(
-        self, of: Account, _: str, __: Sequence[str], *, users: Sequence[str], **settings: int
+        self,
+        of: Account,
+        _: str,
+        __: Sequence[str],
+        *,
+        users: Sequence[str],
+        limits: Mapping[str, int],
+        profile: Mapping[str, str],
+        **settings: int,
     ) -> None:
         raised = settings.get("overdraft", 0) > of.overdraft
-        of.users |= set(users)
+        for user in users:
+            of.users.setdefault(user, Party())
+        of.party.set(limits, profile)
         for setting, value in settings.items():
             setattr(of, setting, value)
-        if raised:
+        if raised or limits.keys() & CREDIT_LIMITS:
             of.tell("credit")
         of.close(lifted=raised)
+
+    @once("set_user", done_ms=DAY_MS)
+    def set_user(
+        self,
+        of: Account,
+        _: str,
+        user: str,
+        *,
+        limits: Mapping[str, int],
+        profile: Mapping[str, str],
+    ) -> None:
+        of.users.setdefault(user, Party()).set(limits, profile)
+        if limits.keys() & CREDIT_LIMITS:
+            of.tell("credit")
+        of.close()
 
     @once("grant", done_ms=NEVER_MS)
     def grant(
@@ -149,25 +177,35 @@ class Model(Accounts):
         user: str,
         call_type: str,
         number: str,
+        prefix: str,
         rate: str,
         currency: str,
+        day: str,
+        month: str,
         pool: Pool | None = None,
         **_: float,
     ) -> Held | Refused:
         """Rule D1: nothing rings before it is paid for, by the pool or else by the lots."""
+        day, month = of.period(day, month)
         if user and user not in of.users:
             of.close()
             return Refused("unknown_user", of.available)
+        if too_many := of.too_many(user, prefix):
+            of.close()
+            return Refused(too_many[0], of.available, too_many[1])
         seconds = pooled = of.take_seconds(pool)
         money = 0
         if not pooled:
-            found = of.longest(slices, held=0)
+            room, reason, whose = of.room(user, day, month)
+            found = of.longest(slices, held=0, room=room)
             if of.currency != currency:
                 of.close()
                 return Refused("no_rate", of.available)
-            if not found or of.spendable <= 0:  # rule C9
-                of.close(needed=slices[-1].micros)
-                return Refused("no_credit", of.available)
+            if of.spendable <= 0:  # rule C9
+                reason, whose, found = "no_credit", "", None
+            if not found:
+                of.close(needed=slices[-1].micros if reason == "no_credit" else 0)
+                return Refused(reason, of.available, whose)
             seconds, money = found.seconds, found.micros
         live = Live(
             Hold(
@@ -186,6 +224,9 @@ class Model(Accounts):
         )
         of.take(money, live.pins)
         of.live[call_id] = live
+        of.spend(live, day, month, money)
+        for party in of.parties(user).values():
+            party.begin(prefix, self.now_ms)
         of.close()
         return Held(seconds, money, of.available, pooled)
 
@@ -196,6 +237,9 @@ class Model(Accounts):
         extension: int,
         slices: Sequence[Slice],
         *,
+        user: str,
+        day: str,
+        month: str,
         pool: Pool | None = None,
     ) -> Held | Refused:
         """Rule D3; extensions are numbered upwards, and the answer to the last is kept."""
@@ -203,14 +247,17 @@ class Model(Accounts):
         live = of.live.get(call_id) if of else None
         if not of or not live:
             return Refused("closed")
-        hold, question = live.hold, (extension, slices, pool)
-        if extension <= hold.extension or hold.pool != (pool.name if pool else ""):
+        hold, question = live.hold, (extension, slices, user, pool)
+        other = hold.user != user or hold.pool != (pool.name if pool else "")
+        if extension <= hold.extension or other:
             known = live.extended
             return known[1] if known and known[0] == question else Refused("conflict")
         paid = hold.granted_seconds > hold.pool_seconds  # rule C7: then money goes on paying
         pooled = hold.pool_seconds + of.take_seconds(None if paid else pool)
         seconds, money = hold.granted_seconds + pooled - hold.pool_seconds, hold.held
-        found = of.longest(slices, hold.held) if pooled == hold.pool_seconds else None
+        day, month = of.period(day, month)
+        room, reason, whose = of.room(user, day, month)
+        found = of.longest(slices, hold.held, room) if pooled == hold.pool_seconds else None
         if found and (found.micros < money or found.seconds + pooled <= seconds):
             return Refused("conflict")  # it adds nothing to the call
         if found:
@@ -218,12 +265,13 @@ class Model(Accounts):
             seconds, money = found.seconds + pooled, found.micros
         answer: Held | Refused
         if seconds > hold.granted_seconds:
+            of.spend(live, day, month, money - hold.held)
             of.close()
             answer = Held(seconds, money, of.available, pooled)
         else:
             of.waiting = True
-            of.close(needed=slices[-1].micros)
-            answer = Refused("no_credit", of.available)
+            of.close(needed=slices[-1].micros if reason == "no_credit" else 0)
+            answer = Refused(reason, of.available, whose)
         live.extended = question, answer
         live.hold = replace(
             hold, granted_seconds=seconds, held=money, extension=extension, pool_seconds=pooled
@@ -237,6 +285,7 @@ class Model(Accounts):
         call_id: str,
         charge: int,
         *,
+        user: str,
         pool: str = "",
         pool_seconds: int = 0,
         **_: int,
@@ -245,18 +294,22 @@ class Model(Accounts):
         live = of.live.get(call_id)
         if not live:
             return Refused("closed")
-        if live.hold.pool != pool:
+        if (live.hold.user, live.hold.pool) != (user, pool):
             return Refused("conflict")
         if charge > live.hold.held or pool_seconds > live.hold.pool_seconds:
             return Refused("over_hold")
         return self._close(of, live, charge, pool_seconds)
 
     @once("close", done_ms=DAY_MS, unknown="closed")
-    def void(self, of: Account, call_id: str, *, pool: str = "", **_: int) -> Settled | Refused:
+    def void(
+        self, of: Account, call_id: str, *, user: str, pool: str = "", **_: int
+    ) -> Settled | Refused:
         live = of.live.get(call_id)
         if not live:
             return Refused("closed")
-        return self._close(of, live, 0, 0) if live.hold.pool == pool else Refused("conflict")
+        if (live.hold.user, live.hold.pool) != (user, pool):
+            return Refused("conflict")
+        return self._close(of, live, 0, 0)
 
     def _close(self, of: Account, live: Live, charge: int, pool_seconds: int) -> Settled:
         call_id = live.hold.call_id
@@ -264,7 +317,8 @@ class Model(Accounts):
         self.forget("hold", of.name, call_id)
         of.give_back_seconds(live.hold, pool_seconds)
         returned = of.give_back(live.pins, charge)
-        if of.waiting and (returned or live.hold.pool_seconds > pool_seconds):
+        of.unspend(live, live.hold.held - charge)
+        if of.waiting and (live.hold.held > charge or live.hold.pool_seconds > pool_seconds):
             of.waiting = False  # rule D4: another call may use what this one gives back
             of.tell("credit")
         of.close()

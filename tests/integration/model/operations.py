@@ -1,7 +1,7 @@
 """What may be asked of a ledger in the state that a model is in, and when."""
 
 from calendar import isleap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.account import DAY_MS, EPOCH, HOUR_MS, WARNED_DAYS, Account
 from tests.integration.model.ledger import Model
+from tests.integration.model.party import MINUTE_MS
 
 T = TypeVar("T")
 
@@ -21,13 +22,20 @@ OPEN = ("contoso", "fabrikam")
 NUMBERS = ("+18005550100", "+18005550101")
 # What most of an example is about, and what else it may be about.
 OFTEN = (*("grant", "hold", "extend", "settle") * 2, "hold", "void", "reverse")
-ELSE = ("open_account", "configure", "expire", "fail_recharge")
+ELSE = ("open_account", "configure", "set_user", "expire", "fail_recharge")
 SETTINGS = {
     "overdraft": (100, 50, 10, 0),
     "low_below": (20, 100, 0),
     "recharge_below": (10, 50, 0),
     "recharge_amount": (30, 0),
 }
+LIMITS = {
+    "calls": (2, 1, 3, 0),
+    "per_minute": (2, 1, 3, 0),
+    "day": (60, 20, 200, 0),
+    "month": (100, 30, 300, 0),
+}
+PROFILE = {"country": ("DE", "US", ""), "plans": ("domestic", "domestic,credits", "")}
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Operation:
                 args[3] ^= 1
             case "configure":
                 kwargs["numbers"] = NUMBERS[: len(kwargs["numbers"]) ^ 1]
+            case "set_user":
+                kwargs["limits"] = {**kwargs["limits"], "calls": 9}
             case "hold":
                 kwargs["rate"] += " of another card"
             case "extend":
@@ -85,7 +95,7 @@ def operations(model: Model, serial: int, kinds: Sequence[str]) -> st.SearchStra
 
 # The outcome of a race is not the same each time, and changes what can be asked next. How much is
 # drawn must not depend on it, or Hypothesis cannot repeat what it drew.
-_CHOICES = st.lists(st.integers(0, 2**20), min_size=20, max_size=20)
+_CHOICES = st.lists(st.integers(0, 2**20), min_size=30, max_size=30)
 
 
 class _Choices:
@@ -140,6 +150,17 @@ class _Asked(_Choices):
         lengths = [(60, price), (30, price // 2), (6, price // 10)][: self.one(1, 2, 3)]
         return [Slice(seconds + length, held + micros) for length, micros in lengths]
 
+    def _some(self, settings: Mapping[str, tuple[T, ...]]) -> dict[str, T]:
+        return {name: self.one(*values) for name, values in settings.items() if self.seldom(2)}
+
+    def _today(self) -> dict[str, str]:
+        """Tell the day and the month, once in a while as a clock does that is late."""
+        at = EPOCH + timedelta(milliseconds=self._model.now_ms) - timedelta(days=self.seldom(10))
+        return {"day": at.strftime("%Y-%m-%d"), "month": at.strftime("%Y-%m")}
+
+    def _user(self, live: Hold) -> str:
+        return "" if self.seldom(20) else live.user
+
     def _pool(self, name: str) -> Pool:
         """Give the pool of a name, which says when it ends; how large it is may change."""
         return Pool(name, self.one(90, 0, 60, 600), self.one(60, 30), int(name.split("-")[1]))
@@ -151,9 +172,16 @@ class _Asked(_Choices):
         kwargs = {
             "users": self.one((), ("alice",), ("alice", "bob")),
             "numbers": self.one((), *((number,) for number in NUMBERS)),
-            **{name: self.one(*values) for name, values in SETTINGS.items() if self.seldom(2)},
+            **self._some(SETTINGS),
+            "limits": self._some(LIMITS),
+            "profile": self._some(PROFILE),
         }
         return Operation("configure", (self._account, self._new("configure")), kwargs)
+
+    def set_user(self) -> Operation:
+        args = (self._account, self._new("set_user"), self.one("alice", "bob"))
+        kwargs = {"limits": self._some(LIMITS), "profile": self._some(PROFILE)}
+        return Operation("set_user", args, kwargs)
 
     def grant(self) -> Operation:
         now, due = self._model.now_ms, self._of().recharge_key
@@ -166,12 +194,15 @@ class _Asked(_Choices):
 
     def hold(self) -> Operation:
         ends = milliseconds(next_month(EPOCH + timedelta(milliseconds=self._model.now_ms)))
+        prefix = self.one("44", "4420")
         kwargs = {
-            "user": "eve" if self.seldom(20) else self.one("alice", ""),
+            "user": "eve" if self.seldom(20) else self.one("alice", "", "alice", "bob"),
             "call_type": "user_out",
             "number": "+442071838750",
-            "rate": "the rate",
+            "prefix": prefix,
+            "rate": f"the rate of {prefix}",
             "currency": self._currency(),
+            **self._today(),
             "seconds_max": 1.0,
             "pool": self._pool(f"domestic-{ends}") if self.seldom(4) else None,
         }
@@ -184,13 +215,15 @@ class _Asked(_Choices):
         number = live.extension + self.one(1, 1, 2, 0)
         slices = self._slices(live.granted_seconds - live.pool_seconds, live.held)
         pool = self._pool(live.pool) if live.pool and not self.seldom(20) else None
-        return Operation("extend", (live.account, live.call_id, number, slices), {"pool": pool})
+        kwargs = {"user": self._user(live), "pool": pool, **self._today()}
+        return Operation("extend", (live.account, live.call_id, number, slices), kwargs)
 
     def settle(self) -> Operation:
         live, now = self._live(), self._model.now_ms
         if live is None:
             return self.hold()
         kwargs = {
+            "user": self._user(live),
             "seconds": 60,
             "answered_ms": now - 60_000,
             "ended_ms": now,
@@ -205,7 +238,11 @@ class _Asked(_Choices):
         live = self._live()
         if live is None:
             return self.hold()
-        kwargs = {"cause": 16, "pool": "" if self.seldom(20) else live.pool}
+        kwargs = {
+            "user": self._user(live),
+            "cause": 16,
+            "pool": "" if self.seldom(20) else live.pool,
+        }
         return Operation("void", (live.account, live.call_id), kwargs)
 
     def reverse(self) -> Operation:
@@ -248,7 +285,10 @@ def _edges(model: Model) -> Iterator[list[int]]:
     expiries = sorted(lot.expires_ms for lot in dated)
     yield expiries[:2]
     yield [expires - days * DAY_MS for expires in expiries for days in WARNED_DAYS]
+    parties = [party for of in accounts for party in (of.party, *of.users.values())]
+    yield [at + MINUTE_MS for party in parties for begun in party.begun.values() for at in begun]
     at = EPOCH + timedelta(milliseconds=now)
+    yield [milliseconds(at.replace(hour=0, minute=0, second=0, microsecond=0)) + DAY_MS]
     years = (year for year in range(at.year, at.year + 9) if isleap(year))
     leap_days = (at.replace(year, 2, 29, 0, 0, 0, 0) for year in years)
     next_leap_day = next(day for day in leap_days if day > at)

@@ -1,7 +1,7 @@
 """What can be seen of a ledger: of a real one, of a model, and what the rules say of it."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle
 from operator import attrgetter
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from gateway.ledger.connection import Server
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Hold, Lot, Statement
+from gateway.ledger.outcomes import Facts, Hold, Lot, Party, Statement, Usage
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
 from tests.conftest import SHARDS
@@ -19,6 +19,7 @@ from tests.integration.model.account import PARTS, Event
 from tests.integration.model.clock import Clock
 from tests.integration.model.ledger import Model
 from tests.integration.model.operations import NUMBERS, OPEN, Operation
+from tests.integration.model.party import NO_LIMITS
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,15 @@ class View:
     """All that can be seen of a ledger at one moment."""
 
     statements: dict[str, Statement] = field(default_factory=dict)
+    users: dict[str, dict[str, Party]] = field(default_factory=dict)
+    facts: dict[str, Facts] = field(default_factory=dict)  # of alice
     live: list[Hold] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     events: dict[str, list[Event]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)  # keys of what is forgotten one day
+
+
+NOBODY = Party({}, NO_LIMITS, Usage(0, "", 0, "", 0))
 
 
 class Lab:
@@ -59,6 +65,8 @@ class Lab:
 
     async def view(self) -> View:
         statements = {account: await self.statements.statement(account) for account in OPEN}
+        users = {account: await self.statements.users(account) for account in statements}
+        facts = {account: await self.statements.facts(account, "alice") for account in OPEN}
         owners = {number: await self.statements.owner_of(number) for number in NUMBERS}
         async with self.redis.pipeline(transaction=False) as pipe:
             pipe.keys("*/*")
@@ -69,12 +77,15 @@ class Lab:
         for _, fields in chain.from_iterable(streams):
             told = events.setdefault(fields.pop("account"), [])
             told.append((fields.pop("event"), fields))
+        names = [str(key).partition(":")[2] for key in keys]
         return View(
             {name: comparable(found) for name, found in statements.items() if found},
+            {account: found for account, found in users.items() if statements[account]},
+            {account: found for account, found in facts.items() if found},
             in_order(await self.statements.live_holds()),
             {number: owner for number, owner in owners.items() if owner},
             events,
-            {key.partition(":")[2] for key in keys},
+            {key for key in names if not key.startswith("user:")},
         )
 
 
@@ -82,6 +93,8 @@ def view_of(model: Model) -> View:
     accounts = model.look_at_all()
     return View(
         {of.name: comparable(of.statement()) for of in accounts},
+        {of.name: of.seen_users() for of in accounts},
+        {of.name: of.facts("alice") for of in accounts},
         in_order(model.live_holds()),
         model.owners,
         {of.name: of.events for of in accounts if of.events},
@@ -105,11 +118,13 @@ def comparable(found: Statement) -> Statement:
     )
 
 
-def check_rules(view: View, before: View, now_ms: int, limits: Collection[int]) -> None:
+def check_rules(view: View, before: View, now_ms: int, asked: Collection[Operation]) -> None:
     """Hold what the ledger says against the rules themselves, whatever a model says.
 
-    ``limits`` of overdrafts may have been in force since the view before.
+    What these operations set may have been in force since the view before.
     """
+    overdrafts = [operation.kwargs.get("overdraft", 0) for operation in asked]
+    limits = [operation.kwargs.get("limits", {}) for operation in asked]
     for account, found in view.statements.items():
         every = (*found.lots, found.overdrawn, found.retired)
         for sums in (found, *every):  # M5
@@ -121,11 +136,33 @@ def check_rules(view: View, before: View, now_ms: int, limits: Collection[int]) 
             assert min(getattr(lot, part) for part in PARTS) >= 0
         for lot in found.lots:  # M2
             assert lot.available == 0 or lot.expires_ms > now_ms
-        live = [hold.held for hold in view.live if hold.account == account]
-        assert found.held == sum(live)  # M4, D6
-        deepest = [0, -found.overdraft, *(-limit for limit in limits)]
-        if account in before.statements:
-            was = before.statements[account]
+        live = [hold for hold in view.live if hold.account == account]
+        assert found.held == sum(hold.held for hold in live)  # M4, D6
+        was = before.statements.get(account)
+        check_limits(found.party, was.party if was else NOBODY, len(live), limits)
+        for user, party in view.users[account].items():
+            calls = sum(hold.user == user for hold in live)
+            known = before.users.get(account, {}).get(user, NOBODY)
+            check_limits(party, known, calls, limits)
+        deepest = [0, -found.overdraft, *(-overdraft for overdraft in overdrafts)]
+        if was:
             deepest += [-was.overdraft, was.overdrawn.available]
         assert min(deepest) <= found.overdrawn.available <= 0  # M6
         assert found.available >= found.overdrawn.available
+
+
+def check_limits(
+    party: Party, before: Party, calls: int, limits: Iterable[Mapping[str, int]]
+) -> None:
+    """Rule C12: what is used goes beyond no limit that may have been in force, but may be so."""
+    used, was = party.usage, before.usage
+    assert used.calls == calls
+    for name, now, then in (
+        ("calls", used.calls, was.calls),
+        ("day", used.day_micros, was.day_micros if was.day == used.day else 0),
+        ("month", used.month_micros, was.month_micros if was.month == used.month else 0),
+    ):
+        set_meanwhile = [limit[name] for limit in limits if name in limit]
+        in_force = [getattr(party.limits, name), getattr(before.limits, name), *set_meanwhile]
+        assert now >= 0
+        assert 0 in in_force or now <= max(then, *in_force)
