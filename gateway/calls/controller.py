@@ -97,6 +97,8 @@ class Controller:
     async def _authorize(self, request: CallRequest) -> Answer:
         decided = await self._decider.decide(request)
         decision = decided.decision
+        if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
+            _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
         if decision.reason:
             return _refused(request, decided, decision.reason, decision.looks[-1].limit_of)
         if decision.terms is None:

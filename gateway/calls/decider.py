@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from gateway.calls.ports import CallRequest
 from gateway.ledger import outcomes
 from gateway.ledger.outcomes import Limits, Usage
@@ -25,8 +23,6 @@ from gateway.rating.price import CALL_SECONDS_MAX
 from gateway.rating.terms import Terms
 
 _CALL_TYPES = frozenset(CallType)
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,6 @@ class Decider:
 
     def _on_fault(self, error: str, number: Number | None, now_ms: int) -> Decision:
         """Refuse what cannot be priced, or connect it free if the operator wants that (C11)."""
-        _log.error("rating.fault", error=error)
         if not number or not self._free_on_fault:
             return refused(Reason.RATING_FAULT, error)
         terms = Terms(

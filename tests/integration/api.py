@@ -1,13 +1,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
-from gateway.admin import accounts, app, calls, health, payments
+from gateway.admin import accounts, app, calls, health, payments, quotes, ratecards
+from gateway.calls.decider import Decider
+from gateway.published import keep_versions
+from gateway.rating.case import Rules
+from gateway.rating.ratecard import RateCard
 from gateway.recharge.inbox import Inbox
 from tests.conftest import Store
 from tests.integration.agi import listening
+from tests.unit.cases import plans
+from tests.unit.rates import card
 
 BEARER = "Bearer s3cret"
 SIGNER = "whsec_Y29pbmJveC1pbnRlZ3JhdGlvbi10ZXN0cw=="
@@ -19,6 +26,7 @@ class Api:
 
     client: aiohttp.ClientSession
     port: int
+    cards: RateCard
     pbx_connected: bool = True
 
     async def get(self, path: str, authorization: str = BEARER) -> tuple[int, object]:
@@ -26,21 +34,35 @@ class Api:
         async with self.client.get(path, headers=headers) as answer:
             return answer.status, await answer.json()
 
+    async def text(self, path: str, authorization: str = BEARER) -> tuple[int, str]:
+        headers = {"Authorization": authorization} if authorization else {}
+        async with self.client.get(path, headers=headers) as answer:
+            return answer.status, await answer.text()
+
     async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         async with self.client.post("/webhooks/payments", data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
 
 @asynccontextmanager
-async def serving(store: Store, port: int) -> AsyncIterator[Api]:
-    """Serve the API on the store while inside."""
+async def serving(
+    store: Store, port: int, folder: Path, *, public: bool = False
+) -> AsyncIterator[Api]:
+    """Serve the API on the store, and the cards on a folder, while inside."""
+    cards = card("44,Britain,0.6,0,1,1,USD")
+    keep_versions(cards, folder)
+    decider = Decider(store.statements, Rules(cards, plans()), free_on_fault=False)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
-        served = Api(client, port)
+        served = Api(client, port, cards)
         tables = [
             health.routes(store.statements, lambda: served.pbx_connected),
             accounts.routes(store.statements),
             calls.routes(dict),
             payments.routes(Inbox(store.ledger, SIGNER, retry_seconds=60)),
+            quotes.routes(decider),
+            ratecards.routes(folder, lambda: decider.rules.cards.versions),
         ]
-        async with listening(port, app.serve("127.0.0.1", port, BEARER.split()[1], tables)):
+        open_paths = [ratecards.PATH] if public else []
+        token = BEARER.split()[1]
+        async with listening(port, app.serve("127.0.0.1", port, token, tables, open_paths)):
             yield served

@@ -31,8 +31,8 @@ async def at(store: Store) -> Books:
 
 
 @pytest.fixture
-async def api(store: Store, ports: Ports) -> AsyncIterator[Api]:
-    async with serving(store, ports.take()) as api:
+async def api(store: Store, ports: Ports, tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(store, ports.take(), tmp_path) as api:
         yield api
 
 

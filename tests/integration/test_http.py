@@ -1,11 +1,13 @@
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Store
 from tests.integration.agi import said
-from tests.integration.api import Api
+from tests.integration.api import Api, serving
 from tests.integration.books import Books
+from tests.lab.ports import Ports
 
 
 @pytest.mark.parametrize("path", ["/v1/calls", "/v1/accounts/contoso", "/", "/healthz/", "/v2"])
@@ -32,6 +34,8 @@ async def test_an_account_shows_what_it_has_and_in_which_lots(api: Api, at: Book
     amounts = {"granted": "5.000000", "available": "3.500000", "held": "1.500000"}
     amounts |= dict.fromkeys(("spent", "expired", "reversed"), "0.000000")
     settings = ("overdraft", "low_below", "recharge_below", "recharge_amount")
+    usage = body.pop("usage")
+    assert (usage["calls"], usage["day_spent"], usage["month_spent"]) == (1, *["1.500000"] * 2)
     assert body == {
         "id": at.account,
         "currency": "USD",
@@ -39,6 +43,8 @@ async def test_an_account_shows_what_it_has_and_in_which_lots(api: Api, at: Book
         "recharging": None,
         **dict.fromkeys(settings, "0.000000"),
         **amounts,
+        "profile": {},
+        "limits": dict.fromkeys(("calls", "per_minute", "day", "month")),
     }
     bought, expires = (
         datetime.fromisoformat(lot.pop(f"{at}_at")) for at in ("purchased", "expires")
@@ -52,6 +58,63 @@ async def test_an_account_shows_what_it_has_and_in_which_lots(api: Api, at: Book
 async def test_an_account_that_is_not_open_is_not_found(api: Api, account: str) -> None:
     status, _ = await api.get(f"/v1/accounts/{account}")
     assert status == 404
+
+
+async def test_an_account_shows_what_is_set_for_it(api: Api, at: Books) -> None:
+    profile = {"country": "DE", "plans": "domestic,credits"}
+    limits = {"calls": 5, "day": 2_500_000}
+    await at.store.ledger.configure(at.account, "set", profile=profile, limits=limits)
+    _, body = await api.get(f"/v1/accounts/{at.account}")
+    assert isinstance(body, dict)
+    assert body["profile"] == profile
+    assert body["limits"] == {"calls": 5, "per_minute": None, "day": "2.500000", "month": None}
+
+
+async def test_a_quote_is_given_without_a_call(api: Api, at: Books) -> None:
+    asked = f"/v1/quote?account={at.account}&user=alice&to="
+    status, body = await api.get(f"{asked}%2B442071838750")
+    assert status == 200
+    assert isinstance(body, dict)
+    assert (body["allowed"], body["step"], body["first_slice_cost"]) == (True, "credit", "0.600000")
+    assert (body["rate"]["version"], body["rate"]["row"]) == (*api.cards.versions, 2)
+    assert body["lasts_seconds"] == 500
+    _, refused = await api.get(f"{asked}911&type=fax")
+    assert isinstance(refused, dict)
+    assert (refused["allowed"], refused["reason"]) == (False, "unknown_call_type")
+    _, nobody = await api.get("/v1/quote")
+    assert isinstance(nobody, dict)
+    assert (nobody["allowed"], nobody["reason"]) == (False, "unknown_account")
+
+
+async def test_no_quote_is_given_while_the_store_is_away(api: Api, at: Books, store: Store) -> None:
+    async with store.frozen():
+        status, _ = await api.get(f"/v1/quote?account={at.account}&user=alice&to=%2B44207183")
+    assert status == 503
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_the_published_cards_are_read_by_whom_the_operator_lets(
+    store: Store, ports: Ports, tmp_path: Path, *, public: bool
+) -> None:
+    # M8.
+    async with serving(store, ports.take(), tmp_path, public=public) as api:
+        [version] = api.cards.versions
+        for path in ("/v1/ratecards", f"/v1/ratecards/{version}"):
+            status, _ = await api.text(path, "")
+            assert status == (200 if public else 401)
+        (tmp_path / "old@0123456789ab.csv").write_text("an old one")
+        _, listed = await api.get("/v1/ratecards")
+        assert listed == {
+            "ratecards": [
+                {"version": version, "in_use": True},
+                {"version": "old@0123456789ab", "in_use": False},
+            ]
+        }
+        assert await api.text(f"/v1/ratecards/{version}") == (200, api.cards.versions[version])
+        assert await api.text("/v1/ratecards/old@0123456789ab") == (200, "an old one")
+        for nothing in ("new@0123456789ab", "..%2Fold@0123456789ab", "%00", "old"):
+            status, _ = await api.text(f"/v1/ratecards/{nothing}")
+            assert status == 404
 
 
 async def test_calls_are_none_before_the_first(api: Api) -> None:

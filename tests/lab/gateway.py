@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.lab import processes
 COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
 
-Section = Mapping[str, str | int | float | bool]
+Section = Mapping[str, str | int | float | bool | list[str]]
 
 
 class CommandFailedError(RuntimeError):
@@ -55,6 +56,11 @@ class Gateway:
         """End it as a crash would."""
         if self._process:
             await processes.kill(self._process)
+
+    def reload(self) -> None:
+        """Ask it to read its cards and plans anew."""
+        assert self._process
+        self._process.send_signal(signal.SIGHUP)
 
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""
@@ -112,7 +118,7 @@ class Gateway:
         lines = [f"data_dir = {json.dumps(str(self._folder / 'data'))}"]
         for name, section in self.settings.items():
             lines.append(f"[{name}]")
-            # Strings, numbers and booleans are written alike in JSON and TOML.
+            # Strings, numbers, booleans and lists are written alike in JSON and TOML.
             lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
         # Put in place whole: other commands may be reading it, and an empty one is valid too.
         aside = self._folder / f"{os.urandom(8).hex()}.toml"

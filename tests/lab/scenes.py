@@ -14,13 +14,14 @@ from gateway.rating.columns import Direction
 from gateway.rating.price import price
 from gateway.rating.ratecard import read_cards
 from tests.lab import processes
+from tests.lab.gateway import Section
 from tests.lab.lab import Lab
 from tests.lab.sipp import Caller
 
 CARDS = Path(__file__).parents[2] / "ratecards"
 
 # Short slices, so that a call of some seconds is renewed as one of an hour is.
-SETTINGS = {
+SETTINGS: dict[str, Section] = {
     "calls": {"slice_seconds": 6, "renew_before_seconds": 2},
     "rates": {"plans": str(Path(__file__).with_name("plans.toml"))},
 }

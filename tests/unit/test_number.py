@@ -77,7 +77,7 @@ def test_the_numbers_of_a_country_have_their_kinds(country: str) -> None:
         if example is None:
             continue
         # An example may belong to a neighbour, or be of another kind too: what it is, counts.
-        home = phonenumbers.region_code_for_number(example)
+        home = phonenumbers.region_code_for_number(example) or ""
         text = phonenumbers.format_number(example, PhoneNumberFormat.E164)
         number = Number(text, TYPES[phonenumbers.number_type(example)], home)
         assert read_number(text, "") == number
