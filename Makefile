@@ -20,7 +20,7 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
 
-bench: $(INSTALLED) ## Calls and operations a second, each beside its limit; memory
+bench: $(INSTALLED) ## Calls, decisions and operations a second, beside their limits; memory
 	@command -v redis-benchmark >/dev/null || tests/lab/apt-install redis-tools
 	@.venv/bin/python -m tests.bench
 

@@ -109,7 +109,10 @@ class Controller:
             return _refused(request, decided, Reason.CONFLICT)
         held = await self._hold(request, decided, decision.terms)
         if isinstance(held, Refused):
-            return _refused(request, decided, Reason(held.reason), held.limit_of)
+            # Others have used the pool up meanwhile, and money has no rate to pay by.
+            without = held.reason == Reason.NO_RATE
+            reason = decision.otherwise if without else Reason(held.reason)
+            return _refused(request, decided, reason, held.limit_of)
         session = _first_session(request, decided, decision.terms, held)
         # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
         self._calls.setdefault(session.call_id, LiveCall(session))

@@ -88,7 +88,9 @@ def _set(account: str, users: Mapping[str, Changes], settings: Settings) -> None
     async def run() -> Refused | None:
         async with app.open_store(settings) as store:
             ledger = Ledger(store)
-            for user, changes in track(users.items(), "users", console=err, transient=True):
+            # On a terminal only: elsewhere it would write an empty line.
+            shown = track(users.items(), "users", console=err, disable=not err.is_terminal)
+            for user, changes in shown:
                 refused = await ledger.set_user(
                     account, uuid4().hex, user, profile=changes.profile, limits=changes.limits
                 )

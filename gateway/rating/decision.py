@@ -73,13 +73,15 @@ class Look:
 class Decision:
     """What is answered, and every step that led to it; the last one decided.
 
-    Allowed on ``terms``: by ``pool`` first if it has one, and by ``slices`` of money. Each of them
-    may be taken up meanwhile: only what the ledger holds is granted.
+    Allowed on ``terms``: by their pool first if they have one, and by ``slices`` of money; where
+    money does not pay, ``otherwise`` says why. All of that may be taken up by others meanwhile:
+    only what the ledger holds is granted.
     """
 
     looks: tuple[Look, ...]
     terms: Terms | None = None
     slices: tuple[Slice, ...] = ()
+    otherwise: Reason = Reason.NO_CREDIT
     seconds: int = 0
     micros: int = 0
 
@@ -124,11 +126,12 @@ def _allowed(case: Case, looks: list[Look], used: Mapping[str, int]) -> Decision
     money, pool = money_slices(case), last.pool
     terms = case.terms(pool, money=bool(money))
     if pool:
+        otherwise = _credit(case).reason or Reason.NO_CREDIT
         seconds = min(pool.slice_seconds, pool.size_seconds - used.get(pool.name, 0))
-        return Decision(tuple(looks), terms, money, seconds)
+        return Decision(tuple(looks), terms, money, otherwise, seconds)
     budget, _, _ = _budget(case)
     first = next(one for one in money if one.micros <= budget)
-    return Decision(tuple(looks), terms, money, first.seconds, first.micros)
+    return Decision(tuple(looks), terms, money, seconds=first.seconds, micros=first.micros)
 
 
 def _emergency(case: Case) -> Look:

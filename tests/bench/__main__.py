@@ -1,6 +1,7 @@
 """``make bench``: what calls cost, each beside its limit in the same run.
 
-Authorizations a second beside a bare server that speaks the same dialogue; then the ledger alone.
+Authorizations a second beside a bare server that speaks the same dialogue; then decisions and the
+ledger, each alone.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import ledger
+from tests.bench import ledger, rating
 from tests.bench.load import CALLERS, Run, load
 from tests.lab import processes
 from tests.lab.gateway import Gateway
@@ -52,6 +53,7 @@ async def main() -> int:
         await processes.stop(bare)
         await gateway.stop()
         ports.release()
+    rating.report(out)
     await ledger.report(out)
     return refused
 

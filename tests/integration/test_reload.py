@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.agi import asked
-from tests.lab.gateway import Gateway
+from tests.lab.gateway import Gateway, Section
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 from tests.unit.rates import HEADER
@@ -44,7 +44,7 @@ class Operator:
 @pytest.fixture
 async def operator(tmp_path: Path, ports: Ports) -> AsyncIterator[Operator]:
     agi_port = ports.take()
-    settings = {
+    settings: dict[str, Section] = {
         "agi": {"port": agi_port},
         "ami": {"port": ports.take()},
         "http": {"port": ports.take(), "token": "s3cret"},
@@ -81,16 +81,18 @@ async def test_a_card_that_is_published_prices_the_calls_that_come_and_no_others
 
 
 async def test_what_is_wrong_is_said_and_changes_nothing(operator: Operator) -> None:
-    plans = operator.folder / "plans.toml"
-    for wrong, named in (
-        (lambda: operator.publish("44,Britain,free,0,60,60,USD"), "rate_per_minute = 'free'"),
-        (lambda: plans.write_text("[plans.credits]\ncredit = true\n"), "plans.credits.credit"),
-        (lambda: (operator.folder / "card.csv").unlink(), "No such file"),
+    card, plans = operator.folder / "card.csv", operator.folder / "plans.toml"
+    right = {file: file.read_text() for file in (card, plans)}
+    for number, (file, text, named) in enumerate(
+        (
+            (card, right[card].replace("0.60", "free"), "rate_per_minute = 'free'"),
+            (plans, "[plans.credits]\ncredit = true\n", "plans.credits.credit"),
+            (card, None, "No such file"),
+        )
     ):
-        wrong()
+        file.unlink() if text is None else file.write_text(text)
         said = await operator.reload("rules.refused")
         [line] = [line for line in said.splitlines() if "rules.refused" in line]
         assert any(named in fault for fault in json.loads(line)["faults"])
-        operator.publish("44,Britain,0.60,0,60,60,USD")
-        assert "ALLOW" in await operator.authorize(f"after-{len(said)}-{named[:4]}")
-        plans.write_text("[plans.credits]\ncredits = true\n")
+        assert "ALLOW" in await operator.authorize(f"after-{number}")
+        file.write_text(right[file])
