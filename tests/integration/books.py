@@ -240,6 +240,21 @@ class Books:
         await self.store.redis.zadd(at.books[2], {lot: at_ms}, xx=True)
 
 
+async def told(at: Books, *kinds: str) -> list[dict[str, str]]:
+    """Give the account's events of these kinds, without its name."""
+    entries: Any = await at.store.redis.xrange(at.store.store.account(at.account).shard.events)
+    return [
+        {name: value for name, value in fields.items() if name != "account"}
+        for _, fields in entries
+        if fields["account"] == at.account and fields["event"] in kinds
+    ]
+
+
+async def now_ms(at: Books) -> int:
+    seconds, micros = await at.store.redis.time()
+    return seconds * 1000 + micros // 1000
+
+
 async def known(operation: Callable[[], Awaitable[T]]) -> T:
     """Ask until the outcome is known."""
     deadline = asyncio.get_running_loop().time() + KNOWN_SECONDS_MAX

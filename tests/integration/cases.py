@@ -22,6 +22,7 @@ from tests.lab.processes import until
 Ask = Callable[[Books], Awaitable[object]]
 
 MINUTES = Pool("domestic-2026-11", 300, 60, FAR_MS)
+LIMITS = {"calls": 4, "per_minute": 5, "day": 200, "month": 200}
 UNAVAILABLE = "unavailable"
 LAPSES_IN_MS = 200
 
@@ -52,17 +53,25 @@ async def two_calls(at: Books) -> None:
     """Open 70 and 30, with 30 held for `first`, which was extended once, and 20 for `second`.
 
     `minutes` holds a minute of a pool. With less than 20 available a recharge is due; a balance of
-    less than 80 is low.
+    less than 80 is low. One more call may be made.
     """
     await at.store.ledger.open_account(at.account, "USD")
     await at.configure("users", users=["alice"])
     await at.grant("a", 70)
     await at.grant("b", 30, kind="bonus", expires_ms=FAR_MS)
     await at.configure("thresholds", recharge_below=20, recharge_amount=500, low_below=80)
+    await at.configure("limits", limits=LIMITS)
+    await at.set_user("limits", limits=LIMITS, profile={"country": "DE"})
     await at.hold("first", (60, 10))
     await at.extend("first", 1, (120, 30))
     await at.hold("second", (60, 20))
     await at.hold("minutes", (60, 20), pool=MINUTES)
+
+
+async def four_calls(at: Books) -> None:
+    """Hold all that is left for a fourth call, so that a recharge is due."""
+    await two_calls(at)
+    await at.hold("third", (60, 50))
 
 
 async def a_lot_has_lapsed(at: Books) -> None:
@@ -78,17 +87,18 @@ async def a_lot_has_lapsed(at: Books) -> None:
     await until(lapsed, "the lot has lapsed")
 
 
-async def a_recharge_is_due(at: Books) -> None:
-    await two_calls(at)
-    await at.hold("third", (60, 50))
-
-
 CASES = {
     "open_account": Case(
         lambda at: at.store.ledger.open_account(at.account, "USD"), None, (0, 0, 0, 0, 0), nothing
     ),
     "configure": Case(
         lambda at: at.configure("settings", users=["bob"], recharge_below=60, overdraft=40),
+        None,
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "set_user": Case(
+        lambda at: at.set_user("plans", limits={"day": 60}, profile={"plans": "credits"}),
         None,
         (50, 50, 0, 0, 0),
         two_calls,
@@ -118,6 +128,12 @@ CASES = {
         (50, 50, 0, 0, 0),
         two_calls,
     ),
+    "hold beyond a limit": Case(
+        lambda at: at.hold("more", (60, 20)),
+        Refused("limit_calls", 0, "account"),
+        (0, 100, 0, 0, 0),
+        four_calls,
+    ),
     "hold minutes": Case(
         lambda at: at.hold("more", (60, 20), pool=MINUTES),
         Held(60, 0, 50, 60),
@@ -141,7 +157,7 @@ CASES = {
         lambda at: at.fail_recharge(f"recharge-{at.account}-1", 60),
         None,
         (0, 100, 0, 0, 0),
-        a_recharge_is_due,
+        four_calls,
     ),
 }
 

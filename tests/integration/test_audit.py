@@ -17,6 +17,7 @@ async def busy(store: Store) -> Books:
     """Do one of each: lots that lapse, are spent and taken back, debt, live and ended calls."""
     at = await funded(store, 100, 40, 7)
     await at.configure("debt", overdraft=50)
+    await at.set_user("limits", limits={"calls": 9, "per_minute": 9, "day": 1000})
     await at.grant("promotion", 5, kind="bonus", expires_ms=FAR_MS)
     await at.hold("answered", (60, 30))
     await at.extend("answered", 1, (120, 120))

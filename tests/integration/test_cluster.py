@@ -104,6 +104,12 @@ async def life(at: Books) -> None:
     await twice(at.open, None)
     await twice(lambda: ledger.configure(account, "number", numbers=[number]), None)
     assert await at.store.statements.owner_of(number) == account
+    limits = {"calls": 3, "per_minute": 3, "day": 1000, "month": 1000}
+    await twice(lambda: at.configure("limits", limits=limits), None)
+    await twice(lambda: at.set_user("limits", limits=limits, profile={"country": "DE"}), None)
+    facts = await at.store.statements.facts(account, "alice")
+    assert facts
+    assert facts.licences == {("DE", ""): 1}
     await at.grant("a", 100)
     bonus = await at.grant("b", 50, kind="bonus", expires_ms=NEVER_MS)
     assert not isinstance(bonus, Refused)

@@ -1,5 +1,4 @@
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,25 +15,10 @@ from gateway.ledger.outcomes import (
 from gateway.money import AMOUNT_MICROS_MAX
 from gateway.rating.plan import Pool
 from tests.conftest import Store
-from tests.integration.books import FAR_MS, PAST_MS, Books, books, funded
+from tests.integration.books import FAR_MS, PAST_MS, Books, books, funded, now_ms, told
 
 DAY_MS = timedelta(days=1) // timedelta(milliseconds=1)
 MONTH = Pool("domestic-2026-11", size_seconds=100, slice_seconds=60, ends_ms=FAR_MS)
-
-
-async def told(at: Books, *kinds: str) -> list[dict[str, str]]:
-    """Give the account's events of these kinds, without its name."""
-    entries: Any = await at.store.redis.xrange(at.store.store.account(at.account).shard.events)
-    return [
-        {name: value for name, value in fields.items() if name != "account"}
-        for _, fields in entries
-        if fields["account"] == at.account and fields["event"] in kinds
-    ]
-
-
-async def now_ms(at: Books) -> int:
-    seconds, micros = await at.store.redis.time()
-    return seconds * 1000 + micros // 1000
 
 
 async def spent(at: Books) -> dict[str, int]:
