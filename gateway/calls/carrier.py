@@ -96,17 +96,7 @@ class Carrier:
             _log.info("call.last_slice", call=session.call_id, reason="longest_call")
             call.session = session.refused()
             return
-        periods = session.terms.periods(self.pbx.now_ms())
-        outcome = await self.ledger.extend(
-            session.account,
-            session.call_id,
-            session.extension + 1,
-            session.next_slices(self.slice_seconds),
-            user=session.user,
-            pool=session.terms.next_pool(session.granted_seconds),
-            day=periods.day,
-            month=periods.month,
-        )
+        outcome = await self.extend(session)
         if isinstance(outcome, Held):
             call.session = call.session.extended(
                 outcome.granted_seconds, outcome.held, outcome.pool_seconds
@@ -117,6 +107,21 @@ class Carrier:
         if call.credits != credits_before:
             # Money came while the refusal was under way.
             call.session = call.session.credited()
+
+    async def extend(self, session: Session) -> Held | Refused:
+        """Hold the next slice of a call."""
+        now_ms = self.pbx.now_ms()
+        periods = session.terms.periods(now_ms)
+        return await self.ledger.extend(
+            session.account,
+            session.call_id,
+            session.extension + 1,
+            session.next_slices(now_ms, self.slice_seconds),
+            user=session.user,
+            pool=session.terms.next_pool(session.granted_seconds),
+            day=periods.day,
+            month=periods.month,
+        )
 
     async def _hang_up(self, call: LiveCall) -> None:
         _log.warning("call.hang_up", call=call.session.call_id)

@@ -97,6 +97,8 @@ class Controller:
     async def _authorize(self, request: CallRequest) -> Answer:
         decided = await self._decider.decide(request)
         decision = decided.decision
+        if carried := self._calls.get(request.call_id):
+            return _again(request, decided, carried.session)
         if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
             _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
         if decision.reason:
@@ -104,20 +106,17 @@ class Controller:
         if decision.terms is None:
             _log.warning("call.emergency_asked", call=request.call_id, number=decided.number)
             return Emergency(decided.number)
-        carried = self._calls.get(request.call_id)
-        if carried and carried.session.account != decided.account:
-            return _refused(request, decided, Reason.CONFLICT)
         held = await self._hold(request, decided, decision.terms)
         if isinstance(held, Refused):
             # Others have used the pool up meanwhile, and money has no rate to pay by.
             without = held.reason == Reason.NO_RATE
             reason = decision.otherwise if without else Reason(held.reason)
             return _refused(request, decided, reason, held.limit_of)
-        session = _first_session(request, decided, decision.terms, held)
-        # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
+        session = await self._completed(_first_session(request, decided, decision.terms, held))
+        # Asked twice at once, or found by the reconciler meanwhile, it is known already.
         self._calls.setdefault(session.call_id, LiveCall(session))
         _log_allowed(session, decision, held)
-        return Allowed(held.granted_seconds, decided.number)
+        return Allowed(session.granted_seconds, decided.number)
 
     async def _hold(self, request: CallRequest, decided: Decided, terms: Terms) -> Held | Refused:
         periods = terms.periods(decided.now_ms)
@@ -136,6 +135,20 @@ class Controller:
             seconds_max=AUTHORIZE_SECONDS_MAX,
             pool=terms.pool,
         )
+
+    async def _completed(self, session: Session) -> Session:
+        """Let money follow at once where the pool had less than a slice left.
+
+        The call may ring on what the pool had; but its next slice would be due within seconds of
+        the answer, and a PBX that tells of it late would cut a call that can be paid.
+        """
+        slice_seconds = min(self._carrier.slice_seconds, session.terms.seconds_max)
+        if not 0 < session.pool_seconds < slice_seconds or not session.terms.tariff:
+            return session
+        outcome = await self._carrier.extend(session)
+        if isinstance(outcome, Held):
+            return session.extended(outcome.granted_seconds, outcome.held, outcome.pool_seconds)
+        return session.refused()
 
     def _change(self, call: LiveCall, session: Session) -> None:
         """Let the call's task see a change; before the first one there is nothing to do."""
@@ -198,6 +211,19 @@ class Controller:
         call = self._calls[call_id]
         _log.error("call.lost", call=call_id, seen_ms=call.session.seen_ms)
         self._change(call, call.session.lost())
+
+
+def _again(request: CallRequest, decided: Decided, session: Session) -> Answer:
+    """Answer for a call that lives as before, whatever has been published or used up since."""
+    known = (session.account, session.user, session.call_type, session.number)
+    if session.ended or known != (
+        decided.account,
+        decided.user,
+        request.call_type,
+        decided.number,
+    ):
+        return _refused(request, decided, Reason.CONFLICT)
+    return Allowed(session.granted_seconds, session.number)
 
 
 def _first_session(request: CallRequest, decided: Decided, terms: Terms, held: Held) -> Session:

@@ -99,24 +99,25 @@ class Session:
         record = Record(self.call_type, self.answered_ms, self.seen_ms, 0)
         return self.on(Ended(self.call_id, record))
 
-    def next_slices(self, slice_seconds: int) -> tuple[Slice, ...]:
-        """List what money may pay of the call next.
+    def next_slices(self, now_ms: int, slice_seconds: int) -> tuple[Slice, ...]:
+        """List what money may pay of the call next; before the answer, as if that came now.
 
         None is cheaper than what is held: the first slice was priced before the answer, which may
         have come in a cheaper time of the day.
         """
+        start = (self.answered_ms or now_ms) // 1000
         offered = self.terms.next_slices(
-            self.answered_ms // 1000, self.granted_seconds, self.pool_seconds, slice_seconds
+            start, self.granted_seconds, self.pool_seconds, slice_seconds
         )
         if not offered or offered[-1].micros >= self.held:
             return offered
         return tuple(replace(one, micros=max(one.micros, self.held)) for one in offered)
 
     def extended(self, granted_seconds: int, held: int, pool_seconds: int) -> "Session":
-        """Take in that more is held, also when the call has ended meanwhile."""
+        """Take in that more is held: also before the answer, and after an end meanwhile."""
         return replace(
             self,
-            state=self.state if self.ended else State.ANSWERED,
+            state=State.ANSWERED if self.state is State.LAST_SLICE else self.state,
             granted_seconds=granted_seconds,
             held=held,
             pool_seconds=pool_seconds,
@@ -126,7 +127,7 @@ class Session:
 
     def refused(self) -> "Session":
         """Take in that no more could be held: the slice that runs is the last."""
-        state = self.state if self.ended else State.LAST_SLICE
+        state = State.LAST_SLICE if self.state is State.ANSWERED else self.state
         return replace(self, state=state, extension=self.extension + 1)
 
     def credited(self) -> "Session":

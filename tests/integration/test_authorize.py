@@ -160,6 +160,17 @@ async def test_of_thirty_at_once_as_many_are_allowed_as_the_limit_says(desk: Des
     assert len([call for call in await desk.gateway.calls() if call["account"] == account]) == 5
 
 
+async def test_a_question_that_is_asked_again_has_the_same_answer_and_another_is_a_conflict(
+    desk: Desk,
+) -> None:
+    account = await desk.open(**GERMAN, limit_calls="1")
+    answer, call_id = await desk.ask(account, BERLIN)
+    for to, said in ((BERLIN, answer), ("030123456", answer), (PARIS, "DENY,conflict,")):
+        again = await asked(desk.agi_port, call_id, "user_out", account, "ana", to)
+        assert again == f'{PREFIX}{said}"\n'
+    assert (await desk.gateway.account(account))["held"] == "0.000000"
+
+
 async def test_calls_to_one_prefix_are_counted_within_a_minute(desk: Desk) -> None:
     account = await desk.open("100", limit_per_minute="2")
     answers = [(await desk.ask(account, to))[0] for to in (HARARE, HARARE, HARARE, PARIS)]
@@ -175,6 +186,20 @@ async def test_the_minutes_of_a_pool_are_never_held_twice(desk: Desk) -> None:
     answers = await asyncio.gather(*(desk.ask(account, BERLIN) for _ in range(130)))
     assert sum(answer.startswith("ALLOW,60") for answer, _ in answers) == 120
     assert {answer for answer, _ in answers} == {f"ALLOW,60,{BERLIN}", "DENY,no_licence,"}
+
+
+async def test_money_follows_at_once_where_a_pool_has_less_than_a_slice_left(desk: Desk) -> None:
+    # C7. A slice of 7 s would end before a PBX that is slow has told of the answer.
+    account = await desk.open(**GERMAN, seconds_max="53")
+    answers = [await desk.ask(account, BERLIN) for _ in range(135)]
+    assert {answer for answer, _ in answers} == {f"ALLOW,53,{BERLIN}"}
+    # Of 7200 s, 45 s are left.
+    await desk.gateway.command("accounts", "set", account, "--set", "seconds_max=")
+    answer, call_id = await desk.ask(account, BERLIN)
+    assert answer == f"ALLOW,105,{BERLIN}"
+    call = await desk.call(call_id)
+    assert (call["included_seconds"], call["held"]) == (45, "0.022500")
+    assert (call["state"], desk.told(call_id)["step"]) == ("authorized", "plan_minutes")
 
 
 async def test_an_emergency_number_that_only_the_account_s_country_has_is_connected(

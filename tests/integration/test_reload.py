@@ -70,7 +70,7 @@ async def test_a_card_that_is_published_prices_the_calls_that_come_and_no_others
     operator.publish("44,Britain,0.70,0,60,60,USD")
     await operator.reload("rules.loaded")
     # Asked again, it is the call that was allowed before.
-    assert "DENY,conflict" in await operator.authorize("one")
+    assert "ALLOW,60" in await operator.authorize("one")
     assert await operator.held() == "0.600000"
     assert "ALLOW" in await operator.authorize("two")
     assert await operator.held() == "1.300000"

@@ -103,6 +103,13 @@ def test_a_refused_slice_is_the_last_until_money_comes() -> None:
     )
 
 
+def test_a_call_may_be_extended_before_its_answer_or_not() -> None:
+    more = NEW.extended(120, 1_300_000, 0)
+    assert (more.state, more.extension, more.granted_seconds) == (State.AUTHORIZED, 1, 120)
+    assert (NEW.refused().state, NEW.refused().extension) == (State.AUTHORIZED, 1)
+    assert more.on(ANSWERED).paid_until_ms == START + 120_000
+
+
 @pytest.mark.parametrize("session", [NEW, UP, DONE, RELEASED])
 def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
     assert session.credited() == session
@@ -210,7 +217,7 @@ def test_a_call_splits_at_the_second_at_which_its_pool_ends(
     # C7.
     terms = replace(TERMS, pool=POOL)
     pooled = replace(UP, terms=terms, granted_seconds=30, held=0, pool_seconds=30)
-    [longest, *_] = pooled.next_slices(60)
+    [longest, *_] = pooled.next_slices(START, 60)
     assert (longest.seconds, longest.micros) == (60, 700_000)
     paid = pooled.extended(90, longest.micros, 30)
     assert paid.on(ended(talked_ms)).charge() == (seconds, included, charge)
@@ -227,8 +234,8 @@ AT_ANOTHER_TIME = tariff(
 def test_a_call_answered_in_a_cheaper_time_than_it_was_held_for_goes_on_with_what_is_held() -> None:
     held = replace(UP, terms=replace(TERMS, tariff=AT_ANOTHER_TIME), held=60_000_000)
     assert held.on(ended(60_000)).charge() == (60, 0, 6_000_000)
-    assert [one.micros for one in held.next_slices(60)][:1] == [60_000_000]
-    assert [one.micros for one in replace(held, held=0).next_slices(60)][:1] == [12_000_000]
+    assert [one.micros for one in held.next_slices(START, 60)][:1] == [60_000_000]
+    assert [one.micros for one in replace(held, held=0).next_slices(START, 60)][:1] == [12_000_000]
 
 
 def test_a_call_answered_in_a_dearer_time_is_charged_what_was_held() -> None:
