@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from gateway import names
 from gateway.ledger import keys, scripts
 from gateway.ledger.accounts import Accounts, amount
 from gateway.ledger.outcomes import Held, Refused, Settled
@@ -99,8 +100,7 @@ class Ledger(Accounts):
                 _words(slices),
                 *asked,
                 ends_ms,
-                day,
-                month,
+                *_period(day, month),
             ],
             seconds_max=seconds_max,
         )
@@ -128,7 +128,7 @@ class Ledger(Accounts):
             at,
             scripts.EXTEND,
             [*at.books, at.call(call_id), at.user(user), *at_pool],
-            [account, call_id, extension, user, _words(slices), *asked, day, month],
+            [account, call_id, extension, user, _words(slices), *asked, *_period(day, month)],
         )
         return answer if isinstance(answer, Refused) else Held(*map(int, answer))
 
@@ -195,6 +195,10 @@ class Ledger(Accounts):
 
 def _words(slices: Sequence[Slice]) -> str:
     return " ".join(f"{one.seconds} {one.micros}" for one in slices)
+
+
+def _period(day: str, month: str) -> list[str]:
+    return [keys.named(names.DAY, day), keys.named(names.MONTH, month)]
 
 
 def _pool(at: keys.Account, pool: Pool | None) -> tuple[list[str], list[str | int]]:

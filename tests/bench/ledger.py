@@ -31,6 +31,7 @@ SAMPLES = 3_000
 LOTS = (1, 10, 1_000)
 SPANNING = 5  # holds that take many lots
 HOLDS = (1, 100, 10_000)
+FAR_LIMITS = {"calls": 10**6, "per_minute": 10**6, "day": 10**12, "month": 10**12}
 LIMITS = {
     "cheapest script": "return 1",
     "cheapest that writes": "return redis.call('INCR', KEYS[1])",
@@ -174,6 +175,11 @@ async def _report_growth(bench: Bench, out: Console) -> None:
             )
             first = first or micros
             table.add_row(f"{count} {name}", f"{micros:.1f}", f"{micros / first:.2f}")
+    await bench.open("limited", 10**12)
+    await bench.ledger.configure("limited", "limits", limits=FAR_LIMITS)
+    await bench.ledger.set_user("limited", "limits", "ana", limits=FAR_LIMITS)
+    limited = await bench.micros_of(lambda n: bench.hold("limited", f"call-{n}"))
+    table.add_row("under every limit of account and user", f"{limited:.1f}", "")
     for number in range(SPANNING):
         await bench.open(f"small-{number}", *[SLICE.micros // LOTS[-1]] * LOTS[-1])
     spanning = await bench.micros_of(lambda n: bench.hold(f"small-{n}", "call"), SPANNING)
@@ -187,7 +193,7 @@ async def _report_memory(bench: Bench, out: Console) -> None:
     await bench.hold("memory", "closed")
     await bench.settle("memory", "closed", 7_000)
     at = bench.store.account("memory")
-    account = await bench.bytes_of(*at.books[:3], at.users, at.payments)
+    account = await bench.bytes_of(*at.books[:3], at.users, at.licences, at.payments)
     many = bench.store.account(f"lots-{LOTS[-1]}")
     lots = await bench.bytes_of(many.lots, many.books[2])
     payments = await bench.bytes_of(many.payments)
@@ -199,6 +205,7 @@ async def _report_memory(bench: Bench, out: Console) -> None:
     table = Table("memory", "bytes")
     for name, size in {
         "account with one lot": account,
+        "each user who has called": await bench.bytes_of(at.user("ana")),
         "each further lot": lots / LOTS[-1],
         "each payment, kept for ever": payments / LOTS[-1],
         "live call": await bench.bytes_of(at.call("live")) + live,

@@ -334,6 +334,9 @@ async def test_a_word_that_would_take_keys_apart_is_no_id(store: Store, word: st
     at = await funded(store, 100)
     with pytest.raises(ValueError, match="does not match"):
         await store.ledger.open_account(word, "USD")
+    if word:
+        with pytest.raises(ValueError, match="does not match"):
+            await at.hold("call", (60, 1), user=word)
     if len(word) < 65:
         for operation in (at.hold(word, (60, 1)), at.grant(word, 1), at.configure(word)):
             with pytest.raises(ValueError, match="does not match"):

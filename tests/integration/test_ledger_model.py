@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 
 from gateway.ledger.audit import audit
 from gateway.ledger.connection import connect
-from gateway.ledger.outcomes import Expired
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.outcomes import Expired, Held
 from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.account import DAY_MS, twelve_months_after
@@ -63,6 +64,20 @@ STARTS = [
         datetime(2096, 2, 29, 12, tzinfo=UTC),
     )
 ]
+
+
+HOLD = partial(
+    Ledger.hold,
+    user="",
+    call_type="user_out",
+    number="+442071838750",
+    prefix="44",
+    rate="the rate",
+    currency="USD",
+    day="2026-11-23",
+    month="2026-11",
+    seconds_max=1.0,
+)
 
 
 def of_machine(drawn: Callable[["LedgerMachine"], st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
@@ -267,6 +282,22 @@ async def test_a_lot_bought_at_any_time_is_spent_until_twelve_calendar_months_la
         assert await lab.ledgers[0].expire("contoso") == Expired(10 - available, available)
 
 
+async def test_a_call_may_begin_when_the_one_that_fills_the_limit_began_a_minute_ago(
+    lab: Lab,
+) -> None:
+    # C12.
+    ledger, now_ms = lab.ledgers[0], STARTS[0]
+    await lab.flush()
+    await lab.set_clock(now_ms)
+    await ledger.open_account("contoso", "USD")
+    await ledger.grant("contoso", "pay", 1000, "USD")
+    await ledger.configure("contoso", "limits", limits={"per_minute": 2})
+    for later_ms, rings in ((0, True), (40_000, True), (59_999, False), (60_000, True)):
+        await lab.set_clock(now_ms + later_ms)
+        held = await HOLD(ledger, "contoso", f"call-{later_ms}", [Slice(60, 10)])
+        assert isinstance(held, Held) == rings
+
+
 async def test_what_nobody_can_ask_for_again_leaves_the_memory(lab: Lab) -> None:
     ledger, now_ms = lab.ledgers[0], STARTS[0]
     await lab.flush()
@@ -274,18 +305,7 @@ async def test_what_nobody_can_ask_for_again_leaves_the_memory(lab: Lab) -> None
     await ledger.open_account("contoso", "USD")
     await ledger.grant("contoso", "pay", 1000, "USD")
     before = await lab.redis.dbsize()
-    hold = partial(
-        ledger.hold,
-        user="",
-        call_type="user_out",
-        number="+442071838750",
-        prefix="44",
-        rate="the rate",
-        currency="USD",
-        day="2026-11-23",
-        month="2026-11",
-        seconds_max=1.0,
-    )
+    hold = partial(HOLD, ledger)
     pool = Pool("domestic", size_seconds=60, slice_seconds=60, ends_ms=now_ms + DAY_MS)
     settle = partial(
         ledger.settle, user="", seconds=60, answered_ms=now_ms, ended_ms=now_ms, cause=16

@@ -254,6 +254,16 @@ async def test_the_same_question_after_midnight_has_the_same_answer(store: Store
     assert await usage(at) == Usage(1, DAY, 50, DAY[:7], 50)
 
 
+@pytest.mark.parametrize("day", ["", "24.11.2026", "2026-11", "2026-11-24T00:00"])
+async def test_a_word_that_would_not_compare_is_no_day(store: Store, day: str) -> None:
+    at = await funded(store, 1000)
+    await at.hold("call", (60, 20))
+    with pytest.raises(ValueError, match="does not match"):
+        await at.hold("other", (60, 20), day=day)
+    with pytest.raises(ValueError, match="does not match"):
+        await at.extend("call", 1, (120, 50), day=day)
+
+
 @pytest.mark.parametrize("lot", ["lasts", "has lapsed"])
 async def test_a_call_in_its_last_slice_hears_of_what_another_gives_back_to_a_limit(
     store: Store, lot: str
