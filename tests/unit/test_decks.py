@@ -1,0 +1,586 @@
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadInputError
+from gateway.rating.columns import Direction
+from gateway.rating.decks.cells import Dates, Decimals, Manner
+from gateway.rating.decks.convert import NAMES, Converted, Options, convert
+from gateway.rating.price import price
+from gateway.rating.ratecard import read_cards
+
+DECKS = Path(__file__).parent / "decks"
+PLAN = ("Destinations.csv", "Rates.csv", "DestinationRates.csv", "RatingPlans.csv", "Timings.csv")
+HEADER = "Prefix,Destination,Rate"
+DOLLARS = {"currency": "USD"}
+GIVEN = Options(unsaid=DOLLARS)
+
+MONDAY_NOON = 1_796_040_000  # in UTC, on 30 November 2026
+SUNDAY_NOON = MONDAY_NOON - 86_400
+
+
+def from_text(text: str, options: Options = GIVEN) -> Converted:
+    return convert([("deck.csv", io.StringIO(text, newline=""))], options)
+
+
+def from_files(*names: str, unsaid: dict[str, str] | None = None, plan: str = "") -> Converted:
+    decks = [(name, io.StringIO((DECKS / name).read_text())) for name in names]
+    return convert(decks, Options(plan=plan, unsaid=unsaid or {}))
+
+
+def written(*, decimals: Decimals = "", dates: Dates = "") -> Options:
+    return replace(GIVEN, manner=Manner(decimals, dates))
+
+
+def rows(converted: Converted) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(converted.text)))
+
+
+def column(converted: Converted, name: str) -> list[str]:
+    return [row[name] for row in rows(converted)]
+
+
+def prefixes_of(cell: str, header: str = HEADER, code: str = "") -> list[str]:
+    return column(from_text(f'{header}\n{code}"{cell}",Somewhere,0.1\n'), "prefix")
+
+
+def faults(text: str, options: Options = GIVEN) -> list[tuple[str, str, str, str]]:
+    """Give the place, column, value and reason of each fault of a deck."""
+    with pytest.raises(BadInputError) as refused:
+        from_text(text, options)
+    return [(fault.where, fault.field, fault.value, fault.why) for fault in refused.value.faults]
+
+
+def fault_of(header: str, row: str, options: Options = GIVEN) -> tuple[str, str, str]:
+    """Give the column, value and reason of the one fault of a row."""
+    [(place, *fault)] = faults(f"{header}\n{row}\n", options)
+    assert place == "deck.csv: row 2"
+    name, value, why = fault
+    return name, value, why
+
+
+def cost(converted: Converted, number: str, seconds: int, currency: str, start: int) -> int:
+    card = read_cards(("card.csv", converted.text))
+    tariff = card.tariff(Direction.OUTBOUND, currency, number, start * 1000)
+    assert tariff
+    return price(tariff, start, seconds)
+
+
+# Each format
+
+
+def test_a_deck_of_a2billing_becomes_rates_by_times_of_the_week() -> None:
+    deck = from_files("a2billing.csv", unsaid={**DOLLARS, "timezone": "UTC"})
+    assert (deck.rows_in, deck.rows_out) == (4, 3)
+    assert column(deck, "prefix") == ["33", "3247", "3247"]
+    assert set(column(deck, "increments")) == {"total"}
+    # Monday from 8 to 20 is dear; 7 seconds are two blocks of 6.
+    assert cost(deck, "+32470000000", 7, "USD", MONDAY_NOON) == 20_000 + 12 * 2_000
+    assert cost(deck, "+32470000000", 7, "USD", SUNDAY_NOON) == 20_000 + 12 * 1_250
+
+
+def test_a_deck_of_magnusbilling_needs_no_header_if_it_is_named() -> None:
+    text = (DECKS / "magnusbilling.csv").read_text()
+    deck = from_text(text, Options(format="magnusbilling", unsaid={"currency": "BRL"}))
+    assert column(deck, "grace_seconds") == ["3", "3", "0"]
+    assert column(deck, "initial_seconds") == ["30", "30", "1"]
+    assert cost(deck, "+551100000000", 3, "BRL", MONDAY_NOON) == 0
+    # 32 seconds are 36, in blocks of 6 from the first second on.
+    assert cost(deck, "+551100000000", 32, "BRL", MONDAY_NOON) == 36 * 150
+
+
+def test_a_deck_of_astpp_says_its_currency_in_its_header() -> None:
+    deck = from_files("astpp.csv")
+    assert column(deck, "currency") == ["USD", "USD"]
+    assert column(deck, "destination") == ["Afghanistan - Fixed", "Afghanistan - Mobile, AWCC"]
+    assert column(deck, "initial_seconds") == ["30", "1"]
+    assert deck.notes == ("astpp.csv: astpp; columns not used: Priority",)
+
+
+def test_a_deck_of_a_carrier_has_lists_of_area_codes_and_duplicates() -> None:
+    deck = from_files("carrier.csv")
+    assert column(deck, "prefix") == ["44", "4474", "4475", "4477", "4478", "4479", "44870"]
+    assert column(deck, "currency") == ["EUR"] * 7
+    assert (deck.rows_in, deck.rows_out, deck.duplicates) == (4, 7, 1)
+    assert rows(deck)[1] == {
+        "prefix": "4474",
+        "destination": "United Kingdom Mobile",
+        "rate_per_minute": "0.0195",
+        "connection_fee": "0.01",
+        "initial_seconds": "30",
+        "increment_seconds": "6",
+        "effective_from": "2026-12-01",
+        "currency": "EUR",
+    }
+
+
+def test_a_card_of_our_own_stays_what_it_is() -> None:
+    assert from_files("coinbox.csv").text == (DECKS / "coinbox.csv").read_text()
+
+
+def plan(name: str = "RP_RETAIL", *, files: Sequence[str] = PLAN) -> Converted:
+    unsaid = {"currency": "AUD"}
+    return from_files(*(f"tariffplan/{file}" for file in files), unsaid=unsaid, plan=name)
+
+
+def test_the_files_of_a_tariff_plan_of_cgrates_are_joined() -> None:
+    retail = plan()
+    assert column(retail, "prefix") == ["61", "64", "614", "614"]
+    # The first minute is one block, what follows goes by the second.
+    assert cost(retail, "+61400000000", 61, "AUD", MONDAY_NOON) == 50_000 + 300_000 + 4_000
+    # At the weekend it goes by the second from the start, and costs 2.50 at most.
+    assert cost(retail, "+61400000000", 61, "AUD", SUNDAY_NOON) == 61 * 2_000
+    assert cost(retail, "+61400000000", 3600, "AUD", SUNDAY_NOON) == 2_500_000
+    assert cost(retail, "+61200000000", 31, "AUD", MONDAY_NOON) == 50_000
+
+
+def test_a_tariff_plan_without_plans_is_all_that_its_rates_are() -> None:
+    files = ["Destinations.csv", "Rates.csv"]
+    with pytest.raises(BadInputError, match="has another rate at the same time"):
+        plan(files=[*files, "DestinationRates.csv"])
+
+
+@pytest.mark.parametrize(("name", "named"), [("", "RP_RETAIL, RP_STAFF"), ("RP_X", "'RP_X'")])
+def test_one_of_several_plans_is_to_be_named(name: str, named: str) -> None:
+    with pytest.raises(BadInputError, match=named):
+        plan(name)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "named"),
+    [
+        ("Rates.csv", "0.24,60s,1s,60s", "0.24,60s,1s,30s", "row 4: start = '30s'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,60,30s", "row 6: unit = '60'"),
+        ("Rates.csv", "0.05,60s,30s", "x,60s,30s", "row 6: rate = 'x'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,60s,0s", "row 6: increment = '0s'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,7s,30s", "row 6: rate = '0.05'"),
+        ("Rates.csv", "30s,0s", "30s,1s", "row 6: start = '1s'"),
+        ("DestinationRates.csv", "*free", "*disconnect", "row 3: strategy = '*disconnect'"),
+        ("DestinationRates.csv", "RT_PEAK", "RT_X", "row 2: rate = 'RT_X'"),
+        ("DestinationRates.csv", "DST_NZ", "DST_X", "row 5: destination = 'DST_X'"),
+        ("Destinations.csv", "+64", "nz", "row 4: prefix = 'nz'"),
+        ("RatingPlans.csv", "DR_PEAK", "DR_X", "row 2: rates = 'DR_X'"),
+        ("RatingPlans.csv", "PEAK,10", "PEAK,ten", "row 2: weight = 'ten'"),
+        ("RatingPlans.csv", "EVENING", "NIGHT", "row 4: timing = 'NIGHT'"),
+        ("Timings.csv", "*any,1;2", "24,1;2", "row 2: month_days = '24'"),
+        ("Timings.csv", "6;7", "6;8", "row 5: week_days = '6;8'"),
+        ("Timings.csv", "19:00:00", "19:00:30", "row 4: time = '19:00:30'"),
+        ("Timings.csv", "6;7", "6", "DestinationRates.csv: row 3: prefix = '614'"),
+    ],
+)
+def test_what_a_card_cannot_say_of_a_tariff_plan_is_named(
+    file: str, old: str, new: str, named: str
+) -> None:
+    texts = {name: (DECKS / "tariffplan" / name).read_text() for name in PLAN}
+    assert old in texts[file]
+    texts[file] = texts[file].replace(old, new, 1)
+    options = Options(plan="RP_RETAIL", unsaid={"currency": "AUD"})
+    with pytest.raises(BadInputError) as refused:
+        convert([(name, io.StringIO(text)) for name, text in texts.items()], options)
+    assert named in str(refused.value)
+
+
+def test_any_destination_of_a_tariff_plan_is_every_number() -> None:
+    texts = {name: (DECKS / "tariffplan" / name).read_text() for name in PLAN[:3]}
+    texts["DestinationRates.csv"] = "#Id,DestinationId,RatesTag\nDR,*any,RT_FLAT\n"
+    everywhere = convert(
+        [(name, io.StringIO(text)) for name, text in texts.items()], Options(unsaid=DOLLARS)
+    )
+    assert column(everywhere, "prefix") == list("123456789")
+    assert set(column(everywhere, "destination")) == {"Any"}
+
+
+# How files are written
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_tells_what_separates_cells(separator: str) -> None:
+    text = f"{HEADER}\n44,Britain,0.1\n".replace(",", separator)
+    assert column(from_text(text), "prefix") == ["44"]
+
+
+def test_a_separator_that_is_given_is_not_guessed() -> None:
+    text = "Prefix:Destination:Rate\n44:Britain, mobile:0.1\n"
+    assert column(from_text(text, replace(GIVEN, separator=":")), "destination") == [
+        "Britain, mobile"
+    ]
+
+
+def test_marks_line_ends_quotes_and_empty_ends_are_no_part_of_a_deck() -> None:
+    text = (
+        '\ufeff"Prefix","Destination","Rate",,\r\n'
+        ' 44 ,"Britain, ""mobile""\r\n and fixed",0.1,,\r\n,,,,\r\n33,France,0.2\r\n\r\n'
+    )
+    deck = from_text(text)
+    assert column(deck, "destination") == ['Britain, "mobile" and fixed', "France"]
+    assert deck.rows_in == 2
+
+
+def test_a_row_that_is_too_long_or_no_csv_is_named() -> None:
+    assert fault_of(HEADER, "44,Britain,0.1,x")[:2] == ("columns", "44,Britain,0.1,x")
+    assert fault_of(HEADER, '44,"Britain,0.1')[:2] == ("row", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", ("deck.csv", "rows")),
+        ("\n,,\n", ("deck.csv", "rows")),
+        (f"{HEADER}\n", ("deck.csv", "rows")),
+        ("Prefix,Destination\n44,Britain\n", ("deck.csv: row 1", "columns")),
+        ("Name,Colour\nx,y\n", ("deck.csv: row 1", "columns")),
+        ("Prefix,Destination,Rate,rate\n44,Britain,1,2\n", ("deck.csv: row 1", "columns")),
+    ],
+)
+def test_a_deck_without_rates_is_refused(text: str, named: tuple[str, str]) -> None:
+    [(place, field, _, _)] = faults(text)
+    assert (place, field) == named
+
+
+def test_a_format_that_is_named_must_have_its_columns() -> None:
+    lacking = faults(f"{HEADER}\n44,Britain,0.1\n", replace(GIVEN, format="astpp"))
+    assert [why.split(" (")[0] for *_, why in lacking] == [
+        "must have one of: perminutecost, costmin",
+        "must have one of: code",
+    ]
+    assert faults(f"{HEADER}\n44,Britain,0.1\n", replace(GIVEN, format="cgrates"))
+
+
+def test_columns_may_be_named_for_a_deck_that_has_no_header() -> None:
+    deck = from_text("0.1,44,Britain\n", replace(GIVEN, columns=("rate", "code", "country")))
+    assert column(deck, "prefix") == ["44"]
+
+
+# Prefixes
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("4420", ["4420"]),
+        ("+4420", ["4420"]),
+        ("004420", ["4420"]),
+        ("01144 20", ["4420"]),
+        ("44 20", ["4420"]),
+        ("1-876", ["1876"]),
+        ("+1 (876) 555", ["1876555"]),
+        ("4420,4421; 4422|4423", ["4420", "4421", "4422", "4423"]),
+        ("4420-4423", ["4420", "4421", "4422", "4423"]),
+        ("+4420 - +4421, 4430", ["4420", "4421", "4430"]),
+        ("61 38, 61 39", ["6138", "6139"]),
+    ],
+)
+def test_a_cell_may_have_prefixes_of_many_kinds(cell: str, expected: list[str]) -> None:
+    assert prefixes_of(cell) == expected
+
+
+def test_area_codes_stand_behind_the_country_code_of_their_row() -> None:
+    header = "Country code,Area code,Destination,Rate"
+    assert prefixes_of("", header, "+44,") == ["44"]
+    assert prefixes_of("20-22,7", header, "44,") == ["4420", "4421", "4422", "447"]
+    assert prefixes_of("44", "Country code,Destination,Rate") == ["44"]
+    assert fault_of(header, "044,,Britain,0.1")[:2] == ("Country code", "044")
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("", "1 to 15 digits"),
+        ("0", "1 to 15 digits"),
+        ("1234567890123456", "1 to 15 digits"),
+        ("4.42E+11", "1 to 15 digits"),
+        ("_447X", "1 to 15 digits"),
+        ("44-45", "write each whole"),
+        ("1 8 7 6", "write each whole"),
+        ("61 38,39", "before each of the list"),
+        ("4429-4420", "a range"),
+        ("4420-29", "a range"),
+        ("4420 4421", "a range"),
+        ("442000-449999", "at most 1000"),
+    ],
+)
+def test_a_cell_of_prefixes_that_is_unclear_is_refused(cell: str, why: str) -> None:
+    name, value, said = fault_of(HEADER, f'"{cell}",Somewhere,0.1')
+    assert (name, value) == ("Prefix", cell)
+    assert why in said
+
+
+# Money
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimals", "expected"),
+    [
+        ("0.0120", "", "0.012"),
+        (".012", "", "0.012"),
+        ("1.", "", "1"),
+        ("0,012", "", "0.012"),
+        ("1,25", "", "1.25"),
+        ("1,250", ",", "1.25"),
+        ("1.250", "", "1.25"),
+    ],
+)
+def test_an_amount_is_written_with_a_point(cell: str, decimals: Decimals, expected: str) -> None:
+    deck = from_text(f'{HEADER}\n44,Britain,"{cell}"\n', written(decimals=decimals))
+    assert column(deck, "rate_per_minute") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("€0.012", "EUR"),
+        ("0,012 €", "EUR"),
+        ("eur 0.012", "EUR"),
+        ("0.012 GBP", "GBP"),
+        ("£ 0.012", "GBP"),
+        ("US$0.012", "USD"),
+        ("$0.012", "CAD"),
+    ],
+)
+def test_a_currency_in_a_cell_goes_before_the_one_that_is_given(cell: str, expected: str) -> None:
+    deck = from_text(f'{HEADER}\n44,Britain,"{cell}"\n', Options(unsaid={"currency": "CAD"}))
+    assert column(deck, "currency") == [expected]
+    assert column(deck, "rate_per_minute") == ["0.012"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimals", "why"),
+    [
+        ("1,234.50", "", "thousands separator"),
+        ("1.234,50", "", "thousands separator"),
+        ("1 234", "", "thousands separator"),
+        ("1'234", "", "thousands separator"),
+        ("1.250", ",", "thousands separator"),
+        ("1,250", ".", "thousands separator"),
+        ("1,250", "", "before thousands or before decimals"),
+        ("-0.1", "", "not negative"),
+        ("0.1234567890123", "", "must be a decimal"),
+        ("5E-3", "", "an amount such as"),
+        ("1.2 cents", "", "an amount such as"),
+        ("$0.1 USD", "", "an amount such as"),
+        ("N/A", "", "an amount such as"),
+        ("", "", "must not be empty"),
+    ],
+)
+def test_an_amount_that_is_none_is_refused(cell: str, decimals: Decimals, why: str) -> None:
+    name, value, said = fault_of(HEADER, f'44,Britain,"{cell}"', written(decimals=decimals))
+    assert (name, value) == ("Rate", cell)
+    assert why in said
+
+
+def test_a_row_has_one_currency() -> None:
+    header = "Prefix,Destination,Rate,Setup fee (GBP)"
+    name, value, why = fault_of(header, "44,Britain,EUR 0.1,0.05")
+    assert (name, value) == ("Setup fee (GBP)", "0.05")
+    assert "EUR" in why
+    assert fault_of(HEADER, "44,Britain,0.1", Options())[0] == "currency"
+
+
+# Seconds
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("60/60", ("60", "60")),
+        ("30 / 6", ("30", "6")),
+        ("1/1", ("1", "1")),
+        ("60+1", ("60", "1")),
+        ("0/6", ("6", "6")),
+        ("6", ("6", "6")),
+        ("6 sec", ("6", "6")),
+        ("0", ("1", "1")),
+    ],
+)
+def test_increments_are_the_first_block_and_the_others(
+    cell: str, expected: tuple[str, str]
+) -> None:
+    [row] = rows(from_text(f"{HEADER},Increment\n44,Britain,0.1,{cell}\n"))
+    assert (row["initial_seconds"], row["increment_seconds"]) == expected
+
+
+def test_a_first_block_is_given_once() -> None:
+    header = f"{HEADER},Increment,Min duration"
+    [row] = rows(from_text(f"{header}\n44,Britain,0.1,6,30\n"))
+    assert (row["initial_seconds"], row["increment_seconds"]) == ("30", "6")
+    assert fault_of(header, "44,Britain,0.1,60/6,30")[:2] == ("Min duration", "30")
+
+
+@pytest.mark.parametrize("cell", ["a minute", "-6", "6/", "90000", "60/60/60"])
+def test_increments_that_are_none_are_refused(cell: str) -> None:
+    assert fault_of(f"{HEADER},Increment", f"44,Britain,0.1,{cell}")[:2] == ("Increment", cell)
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    ("cell", "dates", "expected"),
+    [
+        ("2027-01-31", "", "2027-01-31"),
+        ("2027/01/31", "", "2027-01-31"),
+        ("2027-01-31 00:00:00", "", "2027-01-31"),
+        ("2027-01-31T12:00Z", "", "2027-01-31T12:00Z"),
+        ("31.01.2027", "", "2027-01-31"),
+        ("1.2.2027", "", "2027-02-01"),
+        ("31/01/2027", "", "2027-01-31"),
+        ("01/31/2027", "", "2027-01-31"),
+        ("05/05/2027", "", "2027-05-05"),
+        ("01/02/2027", "dmy", "2027-02-01"),
+        ("01/02/2027", "mdy", "2027-01-02"),
+        ("01-02-2027 12:30", "mdy", "2027-01-02T12:30"),
+    ],
+)
+def test_a_date_is_written_as_iso_8601_has_it(cell: str, dates: Dates, expected: str) -> None:
+    text = f"{HEADER},Effective date\n44,Britain,0.1,{cell}\n"
+    assert column(from_text(text, written(dates=dates)), "effective_from") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("cell", "dates", "why"),
+    [
+        ("01/02/2027", "", "either way round"),
+        ("01/31/2027", "dmy", "must be a date"),
+        ("31.02.2027", "", "must be a date"),
+        ("31.01.27", "", "must be a date"),
+        ("immediately", "", "must be a date"),
+    ],
+)
+def test_a_date_that_is_unclear_is_refused(cell: str, dates: Dates, why: str) -> None:
+    name, value, said = fault_of(
+        f"{HEADER},Effective date", f"44,Britain,0.1,{cell}", written(dates=dates)
+    )
+    assert (name, value) == ("Effective date", cell)
+    assert why in said
+
+
+def test_a_last_day_counts_as_a_whole() -> None:
+    deck = from_text(f"{HEADER},Valid to\n44,Britain,0.1,31.12.2027\n33,France,0.1,\n")
+    assert column(deck, "effective_until") == ["2028-01-01", ""]
+    assert fault_of(f"{HEADER},Valid to", "44,Britain,0.1,9999-12-31")[0] == "Valid to"
+
+
+# Rows together
+
+
+def test_the_same_row_twice_is_dropped_and_counted() -> None:
+    deck = from_text(f"{HEADER}\n44,Britain,0.1\n+44,Britain,0.10\n33,France,0.1\n")
+    assert (deck.rows_in, deck.rows_out, deck.duplicates) == (3, 2, 1)
+
+
+def test_rows_that_differ_for_one_prefix_are_named_by_their_places_in_the_deck() -> None:
+    text = f'{HEADER}\n"43,44",Britain,0.1\n33,France,0.1\n44,Britain,0.2\n'
+    [(place, field, value, why)] = faults(text)
+    assert (place, field, value) == ("deck.csv: row 4", "prefix", "44")
+    assert why == "stands already in deck.csv: row 2"
+
+
+def test_dates_that_overlap_are_named_and_those_that_follow_each_other_are_not() -> None:
+    header = f"{HEADER},Valid from,Valid to"
+    rows_of_both = "44,Britain,0.1,2027-01-01,2027-06-30\n44,Britain,0.2,{},\n"
+    assert from_text(f"{header}\n{rows_of_both.format('2027-07-01')}").rows_out == 2
+    [(place, *_, why)] = faults(f"{header}\n{rows_of_both.format('2027-06-30')}")
+    assert (place, why) == ("deck.csv: row 3", "begins before the end of deck.csv: row 2")
+
+
+def test_decks_that_are_given_together_hold_together() -> None:
+    texts = (f"{HEADER}\n44,Britain,0.1\n", "Code;Country;Price\n44;Britain;0.2\n")
+    decks = [(f"{number}.csv", io.StringIO(text)) for number, text in enumerate(texts)]
+    with pytest.raises(BadInputError, match=r"1\.csv: row 2: prefix = '44'.*0\.csv: row 2"):
+        convert(decks, Options(unsaid=DOLLARS))
+
+
+def test_all_faults_are_named_at_once() -> None:
+    text = f"{HEADER},Increment\n44,Britain,0.1,6\n0,,x,y\n33,France,-1,6\n"
+    assert [fault[:3] for fault in faults(text)] == [
+        ("deck.csv: row 3", "Rate", "x"),
+        ("deck.csv: row 3", "Increment", "y"),
+        ("deck.csv: row 4", "Rate", "-1"),
+    ]
+
+
+def test_what_a_deck_does_not_say_is_taken_from_what_is_given() -> None:
+    unsaid = {
+        "currency": "EUR",
+        "direction": "inbound",
+        "increments": "total",
+        "timezone": "Europe/Paris",
+        "initial_seconds": "30",
+        "increment_seconds": "6",
+        "effective_from": "2027-01-01",
+    }
+    [row] = rows(from_text(f"{HEADER}\n44,Britain,0.1\n", Options(unsaid=unsaid)))
+    assert {name: row[name] for name in unsaid} == unsaid
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "named"),
+    [
+        ("dialprefix,destination,rateinitial,chargea", "44,Britain,0.1,0.2", "chargea"),
+        ("dialprefix,destination,rateinitial,disconnectcharge", "44,B,0.1,0.2", "disconnectcharge"),
+        ("dialprefix,destination,rateinitial,starttime,endtime", "44,B,0.1,600,60", "endtime"),
+        ("dialprefix,destination,rateinitial,starttime,endtime", "44,B,0.1,0,10080", "endtime"),
+        (
+            "Code,Destination,Connect Cost,Included Seconds,Per Minute Cost",
+            "44,B,0,5,1",
+            "Included",
+        ),
+        ("Code,Destination,Connect Cost,Status,Per Minute Cost", "44,B,0,Inactive,1", "Status"),
+        (f"{HEADER},Grace period", "44,Britain,0.1,3", "Grace period"),
+    ],
+)
+def test_a_part_of_a_price_that_no_card_has_is_refused(header: str, row: str, named: str) -> None:
+    assert fault_of(header, row)[0].startswith(named)
+
+
+# Whatever comes
+
+
+CELL = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        ("44", "+4420-4423", "44 20", "0.1", "0,5 €", "01/02/2027", "60/6", "*any", "60s", "0s", "")
+    ),
+)
+KNOWN = st.sampled_from(
+    (
+        "Prefix,Destination,Rate,Increment,Effective Date,Valid to,Currency",
+        "Country Code;Area Code;Country;Price;Setup Fee",
+        "dialprefix,destination,rateinitial,initblock,billingblock,starttime,endtime",
+        "#Id,Prefix",
+        "#Id,ConnectFee,Rate,RateUnit,RateIncrement,GroupIntervalStart",
+        "#Id,DestinationId,RatesTag",
+        "prefix,destination,rate_per_minute,days,hours,timezone,effective_from,currency",
+    )
+)
+
+
+@given(
+    header=KNOWN | st.text(),
+    rows=st.lists(st.lists(CELL, max_size=7), max_size=4),
+    name=st.sampled_from(("", *NAMES)),
+)
+def test_whatever_comes_in_is_a_card_or_has_faults(
+    header: str, rows: list[list[str]], name: str
+) -> None:
+    text = io.StringIO(newline="")
+    text.write(f"{header}\n")
+    csv.writer(text, delimiter=";" if ";" in header else ",").writerows(rows)
+    assert_is_card_or_refused(text.getvalue(), replace(GIVEN, format=name))
+
+
+@given(st.text())
+def test_whatever_text_comes_in_is_a_card_or_has_faults(text: str) -> None:
+    assert_is_card_or_refused(text, GIVEN)
+
+
+def assert_is_card_or_refused(text: str, options: Options) -> None:
+    with suppress(BadInputError):
+        assert read_cards(("card.csv", from_text(text, options).text)).tables
