@@ -35,8 +35,9 @@ def from_files(*names: str, unsaid: dict[str, str] | None = None, plan: str = ""
     return convert(decks, Options(plan=plan, unsaid=unsaid or {}))
 
 
-def written(*, decimals: Decimals = "", dates: Dates = "") -> Options:
-    return replace(GIVEN, manner=Manner(decimals, dates))
+def written(*, decimals: str = "", dates: str = "") -> Options:
+    manner = Manner(Decimals(decimals) if decimals else None, Dates(dates) if dates else None)
+    return replace(GIVEN, manner=manner)
 
 
 def rows(converted: Converted) -> list[dict[str, str]]:
@@ -156,22 +157,30 @@ def test_one_of_several_plans_is_to_be_named(name: str, named: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
-        ("Rates.csv", "0.24,60s,1s,60s", "0.24,60s,1s,30s", "row 4: start = '30s'"),
-        ("Rates.csv", "0.05,60s,30s", "0.05,60,30s", "row 6: unit = '60'"),
-        ("Rates.csv", "0.05,60s,30s", "x,60s,30s", "row 6: rate = 'x'"),
-        ("Rates.csv", "0.05,60s,30s", "0.05,60s,0s", "row 6: increment = '0s'"),
-        ("Rates.csv", "0.05,60s,30s", "0.05,7s,30s", "row 6: rate = '0.05'"),
-        ("Rates.csv", "30s,0s", "30s,1s", "row 6: start = '1s'"),
-        ("DestinationRates.csv", "*free", "*disconnect", "row 3: strategy = '*disconnect'"),
-        ("DestinationRates.csv", "RT_PEAK", "RT_X", "row 2: rate = 'RT_X'"),
-        ("DestinationRates.csv", "DST_NZ", "DST_X", "row 5: destination = 'DST_X'"),
-        ("Destinations.csv", "+64", "nz", "row 4: prefix = 'nz'"),
-        ("RatingPlans.csv", "DR_PEAK", "DR_X", "row 2: rates = 'DR_X'"),
-        ("RatingPlans.csv", "PEAK,10", "PEAK,ten", "row 2: weight = 'ten'"),
-        ("RatingPlans.csv", "EVENING", "NIGHT", "row 4: timing = 'NIGHT'"),
-        ("Timings.csv", "*any,1;2", "24,1;2", "row 2: month_days = '24'"),
-        ("Timings.csv", "6;7", "6;8", "row 5: week_days = '6;8'"),
-        ("Timings.csv", "19:00:00", "19:00:30", "row 4: time = '19:00:30'"),
+        ("Rates.csv", "0.24,60s,1s,60s", "0.24,60s,1s,30s", "row 4: GroupIntervalStart = '30s'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,60,30s", "row 6: RateUnit = '60'"),
+        ("Rates.csv", "0.05,60s,30s", "x,60s,30s", "row 6: Rate = 'x'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,60s,0s", "row 6: RateIncrement = '0s'"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,7s,30s", "row 6: Rate = '0.05'"),
+        ("Rates.csv", "0,0.05,60s", "0,,60s", "row 6: Rate = ''"),
+        ("Rates.csv", "0.05,60s,30s", "0.05,0s,30s", "row 6: RateUnit = '0s'"),
+        ("Rates.csv", "30s,0s", "30s,1s", "row 6: GroupIntervalStart = '1s'"),
+        (
+            "Rates.csv",
+            "RT_OFF_PEAK,0,",
+            "RT_PEAK,0,1,1s,1s,90s\nRT_X,0,",
+            "row 5: GroupIntervalStart = '90s'",
+        ),
+        ("DestinationRates.csv", "*free", "*disconnect", "row 3: MaxCostStrategy = '*disconnect'"),
+        ("DestinationRates.csv", "RT_PEAK", "RT_X", "row 2: RatesTag = 'RT_X'"),
+        ("DestinationRates.csv", "DST_NZ", "DST_X", "row 5: DestinationId = 'DST_X'"),
+        ("Destinations.csv", "+64", "nz", "row 4: Prefix = 'nz'"),
+        ("RatingPlans.csv", "DR_PEAK", "DR_X", "row 2: DestinationRatesId = 'DR_X'"),
+        ("RatingPlans.csv", "PEAK,10", "PEAK,ten", "row 2: Weight = 'ten'"),
+        ("RatingPlans.csv", "EVENING", "NIGHT", "row 4: TimingTag = 'NIGHT'"),
+        ("Timings.csv", "*any,1;2", "24,1;2", "row 2: MonthDays = '24'"),
+        ("Timings.csv", "6;7", "6;8", "row 5: WeekDays = '6;8'"),
+        ("Timings.csv", "19:00:00", "19:00:30", "row 4: Time = '19:00:30'"),
         ("Timings.csv", "6;7", "6", "DestinationRates.csv: row 3: prefix = '614'"),
     ],
 )
@@ -185,6 +194,28 @@ def test_what_a_card_cannot_say_of_a_tariff_plan_is_named(
     with pytest.raises(BadInputError) as refused:
         convert([(name, io.StringIO(text)) for name, text in texts.items()], options)
     assert named in str(refused.value)
+
+
+def test_a_plan_that_is_the_only_one_is_taken() -> None:
+    texts = {
+        "Destinations.csv": "#Tag,Prefix\nNZ,+64\n",
+        "Rates.csv": (
+            "#Tag,ConnectFee,Rate,RateUnit,RateIncrement,GroupIntervalStart\n"
+            "RT,0,0.1,1m,1m,0\nRT,,0.1,1m,1s,1m\n"
+        ),
+        "DestinationRates.csv": "#Tag,DestinationsTag,RatesTag,RoundingMethod\nDR,NZ,RT,*up\n",
+        "RatingPlans.csv": "#Tag,DestinationRatesTag,TimingTag,Weight\nRP,DR,DAILY,\n",
+        "Timings.csv": (
+            "#Tag,Years,Months,MonthDays,WeekDays,Time\nDAILY,*any,*any,*any,*any,*any\n"
+        ),
+    }
+    decks = [(name, io.StringIO(text)) for name, text in texts.items()]
+    deck = convert(decks, GIVEN)
+    assert deck.text.splitlines()[1:] == ["64,NZ,0.1,0,60,1,USD"]
+    assert deck.notes[2] == "DestinationRates.csv: cgrates; columns not used: RoundingMethod"
+    decks = [(name, io.StringIO(text)) for name, text in texts.items()]
+    with pytest.raises(BadInputError, match="row 2: currency = ''"):
+        convert(decks, Options())
 
 
 def test_any_destination_of_a_tariff_plan_is_every_number() -> None:
@@ -251,6 +282,10 @@ def test_a_format_that_is_named_must_have_its_columns() -> None:
         "must have one of: code",
     ]
     assert faults(f"{HEADER}\n44,Britain,0.1\n", replace(GIVEN, format="cgrates"))
+
+
+def test_a_deck_with_ids_is_no_tariff_plan() -> None:
+    assert column(from_text(f"Id,{HEADER}\n1,44,Britain,0.1\n"), "prefix") == ["44"]
 
 
 def test_columns_may_be_named_for_a_deck_that_has_no_header() -> None:
@@ -327,7 +362,7 @@ def test_a_cell_of_prefixes_that_is_unclear_is_refused(cell: str, why: str) -> N
         ("1.250", "", "1.25"),
     ],
 )
-def test_an_amount_is_written_with_a_point(cell: str, decimals: Decimals, expected: str) -> None:
+def test_an_amount_is_written_with_a_point(cell: str, decimals: str, expected: str) -> None:
     deck = from_text(f'{HEADER}\n44,Britain,"{cell}"\n', written(decimals=decimals))
     assert column(deck, "rate_per_minute") == [expected]
 
@@ -369,10 +404,15 @@ def test_a_currency_in_a_cell_goes_before_the_one_that_is_given(cell: str, expec
         ("", "", "must not be empty"),
     ],
 )
-def test_an_amount_that_is_none_is_refused(cell: str, decimals: Decimals, why: str) -> None:
+def test_an_amount_that_is_none_is_refused(cell: str, decimals: str, why: str) -> None:
     name, value, said = fault_of(HEADER, f'44,Britain,"{cell}"', written(decimals=decimals))
     assert (name, value) == ("Rate", cell)
     assert why in said
+
+
+def test_a_code_may_be_in_small_letters() -> None:
+    deck = from_text(f"{HEADER},Currency\n44,Britain,0.1,eur\n")
+    assert column(deck, "currency") == ["EUR"]
 
 
 def test_a_row_has_one_currency() -> None:
@@ -413,7 +453,7 @@ def test_a_first_block_is_given_once() -> None:
     assert fault_of(header, "44,Britain,0.1,60/6,30")[:2] == ("Min duration", "30")
 
 
-@pytest.mark.parametrize("cell", ["a minute", "-6", "6/", "90000", "60/60/60"])
+@pytest.mark.parametrize("cell", ["a minute", "-6", "-", "6/", "90000", "60/60/60"])
 def test_increments_that_are_none_are_refused(cell: str) -> None:
     assert fault_of(f"{HEADER},Increment", f"44,Britain,0.1,{cell}")[:2] == ("Increment", cell)
 
@@ -438,7 +478,7 @@ def test_increments_that_are_none_are_refused(cell: str) -> None:
         ("01-02-2027 12:30", "mdy", "2027-01-02T12:30"),
     ],
 )
-def test_a_date_is_written_as_iso_8601_has_it(cell: str, dates: Dates, expected: str) -> None:
+def test_a_date_is_written_as_iso_8601_has_it(cell: str, dates: str, expected: str) -> None:
     text = f"{HEADER},Effective date\n44,Britain,0.1,{cell}\n"
     assert column(from_text(text, written(dates=dates)), "effective_from") == [expected]
 
@@ -453,7 +493,7 @@ def test_a_date_is_written_as_iso_8601_has_it(cell: str, dates: Dates, expected:
         ("immediately", "", "must be a date"),
     ],
 )
-def test_a_date_that_is_unclear_is_refused(cell: str, dates: Dates, why: str) -> None:
+def test_a_date_that_is_unclear_is_refused(cell: str, dates: str, why: str) -> None:
     name, value, said = fault_of(
         f"{HEADER},Effective date", f"44,Britain,0.1,{cell}", written(dates=dates)
     )
@@ -462,8 +502,10 @@ def test_a_date_that_is_unclear_is_refused(cell: str, dates: Dates, why: str) ->
 
 
 def test_a_last_day_counts_as_a_whole() -> None:
-    deck = from_text(f"{HEADER},Valid to\n44,Britain,0.1,31.12.2027\n33,France,0.1,\n")
-    assert column(deck, "effective_until") == ["2028-01-01", ""]
+    last_days = ("31.12.2027", "31.12.2027 00:00", "0")
+    text = "".join(f"{code},Somewhere,0.1,{day}\n" for code, day in enumerate(last_days, 1))
+    deck = from_text(f"{HEADER},Valid to\n{text}")
+    assert column(deck, "effective_until") == ["2028-01-01", "2027-12-31", ""]
     assert fault_of(f"{HEADER},Valid to", "44,Britain,0.1,9999-12-31")[0] == "Valid to"
 
 

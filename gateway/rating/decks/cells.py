@@ -2,13 +2,27 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 
-Decimals = Literal["", ".", ","]
-Dates = Literal["", "dmy", "mdy"]
+
+class Decimals(StrEnum):
+    """What stands before decimals."""
+
+    POINT = "."
+    COMMA = ","
+
+
+class Dates(StrEnum):
+    """In which order a date has day, month and year."""
+
+    DMY = "dmy"
+    MDY = "mdy"
+
 
 _AMOUNT = re.compile(r"([^0-9.,'\s-]*)\s*(-?[0-9][0-9.,'\s]*|-?[.,][0-9]+)\s*([^0-9.,'\s]*)")
+# An apostrophe is for thousands however decimals are written.
+_THOUSANDS_OF = {None: "'", Decimals.POINT: ",", Decimals.COMMA: "."}
 _THOUSANDS = re.compile(r"['\s]|[.,].*[.,]")
 _UNCLEAR_COMMA = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z]{3}")
@@ -17,7 +31,7 @@ _SIGNS = {"": "", "$": "", "¥": "", "US$": "USD", "€": "EUR", "£": "GBP", "�
 
 _SECONDS = re.compile(r"(\d{1,6})\s*(?:s|sec|secs|seconds)?", re.ASCII | re.IGNORECASE)
 _PAIR = re.compile(r"(\d{1,6})\s*[/+:-]\s*(\d{1,6})", re.ASCII)
-_ZERO = re.compile(r"-|0*(?:[.,]0*)?")
+_NOTHING = re.compile(r"-|0*(?:[.,]0*)?")
 
 _NO_DATE = re.compile(r"0|-|0000-00-00.*")
 _MIDNIGHT = re.compile(r"T00:00(?::00)?$")
@@ -30,10 +44,10 @@ _MONTHS = 12
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a deck writes what can be read in two ways. Empty: only what is clear is read."""
+    """How a deck writes what can be read in two ways. None: only what is clear is read."""
 
-    decimals: Decimals = ""
-    dates: Dates = ""
+    decimals: Decimals | None = None
+    dates: Dates | None = None
 
 
 Said = tuple[str, ...]
@@ -65,11 +79,10 @@ def amount(text: str, manner: Manner) -> Said:
 
 def _plain(number: str, manner: Manner) -> str:
     """Write a number with a point, and without the zeros that say nothing."""
-    other = {".": ",", ",": "."}.get(manner.decimals, "'")
-    if other in number or _THOUSANDS.search(number):
+    if _THOUSANDS_OF[manner.decimals] in number or _THOUSANDS.search(number):
         raise ValueError("must not have a thousands separator")
     if not manner.decimals and _UNCLEAR_COMMA.fullmatch(number):
-        raise ValueError("has a comma before thousands or before decimals: say what decimals have")
+        raise ValueError("has a comma before thousands or before decimals: say which by --decimal")
     whole, _, decimals = number.replace(",", ".").partition(".")
     decimals = decimals.rstrip("0")
     return f"{whole or 0}.{decimals}" if decimals else whole or "0"
@@ -77,7 +90,7 @@ def _plain(number: str, manner: Manner) -> str:
 
 def nothing(text: str, _: Manner) -> Said:
     """Refuse a part of a price that no rate card has."""
-    if not _ZERO.fullmatch(text):
+    if not _NOTHING.fullmatch(text):
         raise ValueError("must be 0 or empty: a rate card has no such part of a price")
     return ()
 
@@ -99,12 +112,16 @@ def seconds(text: str, _: Manner) -> Said:
 
 def block(text: str, manner: Manner) -> Said:
     """Read the length of a block, where 0 is a second."""
-    return ("1",) if _ZERO.fullmatch(text) else seconds(text, manner)
+    return ("1",) if _is_zero(text) else seconds(text, manner)
 
 
 def first_block(text: str, manner: Manner) -> Said:
     """Read the length of the first block, where 0 is that of the others."""
-    return ("",) if _ZERO.fullmatch(text) else seconds(text, manner)
+    return ("",) if _is_zero(text) else seconds(text, manner)
+
+
+def _is_zero(text: str) -> bool:
+    return not text.strip("0")
 
 
 def blocks(text: str, manner: Manner) -> Said:
@@ -135,12 +152,12 @@ def moment(text: str, manner: Manner) -> Said:
 
 
 def last_day(text: str, manner: Manner) -> Said:
-    """Read a date up to its end, or a date and time."""
+    """Read a date, the whole of which counts, or a date and time."""
     [written] = moment(text, manner)
-    if not re.fullmatch(r"[\d-]+", written):
+    if not written or ":" in text:
         return (written,)
     try:
-        return ((datetime.fromisoformat(written) + timedelta(days=1)).date().isoformat(),)
+        return ((date.fromisoformat(written) + timedelta(days=1)).isoformat(),)
     except OverflowError as error:
         raise ValueError("must be a date before 9999-12-31") from error
 
@@ -150,15 +167,17 @@ def _iso(text: str, manner: Manner) -> str:
         year, month, day, time = match.groups()
     elif match := _DATE.fullmatch(text):
         first, by, second, year, time = match.groups()
-        day, month = _day_and_month(int(first), int(second), "dmy" if by == "." else manner.dates)
+        day, month = _day_and_month(
+            int(first), int(second), Dates.DMY if by == "." else manner.dates
+        )
     else:
         return ""
     return f"{year}-{month:>02}-{day:>02}" + (f"T{time}" if time else "")
 
 
-def _day_and_month(first: int, second: int, dates: Dates) -> tuple[int, int]:
+def _day_and_month(first: int, second: int, dates: Dates | None) -> tuple[int, int]:
     """Tell day from month. Raises ValueError where either could be both."""
     if not dates and first != second and max(first, second) <= _MONTHS:
-        raise ValueError("has day and month either way round: say how dates are")
-    mdy = dates == "mdy" or (not dates and second > _MONTHS)
+        raise ValueError("has day and month either way round: say which by --dates")
+    mdy = dates is Dates.MDY or (not dates and second > _MONTHS)
     return (second, first) if mdy else (first, second)

@@ -1,13 +1,13 @@
 """Rate decks as they are found, turned into a rate card: whole, or not at all."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.errors import BadInputError, Fault
 from gateway.rating.decks.cells import Manner
 from gateway.rating.decks.cgrates.files import NAME as CGRATES
-from gateway.rating.decks.cgrates.files import is_file
+from gateway.rating.decks.cgrates.files import columns_of
 from gateway.rating.decks.cgrates.plan import read_plan
 from gateway.rating.decks.draft import Draft, Found
 from gateway.rating.decks.formats import FORMATS, Format, key, recognised
@@ -76,10 +76,12 @@ class _Converting:
         for deck in decks:
             try:
                 sheet = self._sheet(deck)
-                if self._options.format in {"", CGRATES} and is_file(sheet):
+                form = self._format(sheet)
+                if form is None:
                     files.append(sheet)
+                    self._note(sheet, CGRATES, columns_of(sheet))
                 else:
-                    yield from self._rates(sheet)
+                    yield from self._rates(sheet, form)
             except BadInputError as error:
                 yield from error.faults
         if files:
@@ -116,18 +118,25 @@ class _Converting:
             self._rows_in += 1
             yield row
 
-    def _rates(self, sheet: Sheet) -> Iterator[Found | Fault]:
+    def _format(self, sheet: Sheet) -> Format | None:
+        """Tell the format of a deck; none is that of a tariff plan, whose files belong together."""
         if not sheet.header:
             raise BadInputError([Fault(sheet.source, "rows", "", "the deck is empty")])
-        form = FORMATS.get(self._options.format) or recognised(sheet.header)
-        if form is None or self._options.format == CGRATES:
-            why = "is the header of no format that is known"
+        named = self._options.format
+        form = FORMATS.get(named) if named else recognised(sheet.header)
+        if form is None and not columns_of(sheet):
+            why = "is no header of a format: say which by --format or --columns"
             raise BadInputError([Fault(sheet.place(1), "columns", ",".join(sheet.header), why)])
+        return form
+
+    def _rates(self, sheet: Sheet, form: Format) -> Iterator[Found | Fault]:
         bound = bind(sheet, form, self._options.manner)
-        used = {one.at for one in bound}
-        unused = ", ".join(name for at, name in enumerate(sheet.header) if at not in used)
-        self._notes.append(f"{sheet.source}: {form.name}; columns not used: {unused or 'none'}")
+        self._note(sheet, form.name, {one.name for one in bound})
         return read_rates(sheet, bound, {**form.says, **self._options.unsaid})
+
+    def _note(self, sheet: Sheet, name: str, used: Collection[str]) -> None:
+        unused = ", ".join(column for column in sheet.header if column not in used)
+        self._notes.append(f"{sheet.source}: {name}; columns not used: {unused or 'none'}")
 
 
 def _is_data(row: Sequence[str], form: Format) -> bool:

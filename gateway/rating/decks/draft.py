@@ -63,7 +63,7 @@ def missing(cells: Cells) -> Iterator[tuple[str, str]]:
     """Name the columns that a row must fill and does not, and say why not."""
     for name, column in COLUMNS.items():
         if column.default is None and not cells.get(name):
-            yield name, "is not said by the deck" if name == "currency" else "must not be empty"
+            yield name, "must be given by --currency" if name == "currency" else "must not be empty"
 
 
 class Draft:

@@ -59,7 +59,6 @@ _FILES: Mapping[str, Mapping[str, str]] = {
 FILES = tuple(_FILES)
 _OPTIONAL = {"max_cost", "strategy"}
 
-
 _ANY = {"", "*any", "*all"}
 _EVERY_DAY = frozenset(range(7))
 _NUMBER = re.compile(r"(?:[0-9]{1,6}(?:\.[0-9]{1,6})?)?")
@@ -70,10 +69,11 @@ _LENGTH = re.compile(r"(?=.)(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a file, by our names of its columns."""
+    """A row of a file, by our names of its columns; ``columns`` are those of the file."""
 
     place: str
     cells: Mapping[str, str]
+    columns: Mapping[str, str]
 
     def read(self, name: str, reader: Callable[[str], T]) -> T:
         """Read a cell. Raises BadInputError that names it."""
@@ -84,12 +84,14 @@ class Line:
 
     def bad(self, name: str, why: str) -> BadInputError:
         """Say of a cell what is wrong."""
-        return BadInputError([Fault(self.place, name, self.cells.get(name, ""), why)])
+        column = self.columns.get(name, name)
+        return BadInputError([Fault(self.place, column, self.cells.get(name, ""), why)])
 
 
-def is_file(sheet: Sheet) -> bool:
-    """Tell whether a sheet is a file of a tariff plan that has to do with prices."""
-    return bool(file_of(sheet))
+def columns_of(sheet: Sheet) -> list[str]:
+    """Name the columns that are read of a file; none if it has nothing to do with prices."""
+    known = " ".join(_FILES.get(file_of(sheet), {}).values()).split()
+    return [column for column in sheet.header if key(column) in known]
 
 
 def file_of(sheet: Sheet) -> str:
@@ -112,9 +114,10 @@ def lines_of(sheet: Sheet) -> Iterator[Line]:
         next((name for name, known in columns.items() if key(column) in known.split()), "")
         for column in sheet.header
     ]
+    theirs = dict(zip(names, sheet.header, strict=True))
     for number, cells in sheet.rows:
         if not cells[0].startswith("#"):
-            yield Line(sheet.place(number), dict(zip(names, cells, strict=False)))
+            yield Line(sheet.place(number), dict(zip(names, cells, strict=False)), theirs)
 
 
 def read_prefixes(text: str) -> tuple[str, ...]:

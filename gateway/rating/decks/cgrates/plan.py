@@ -127,7 +127,7 @@ class _Plan:
         if not plan and len(plans) == 1:
             [plan] = plans
         if plan not in plans:
-            why = f"must be one of: {', '.join(plans)}"
+            why = f"must be one of: {', '.join(plans)} (--plan)"
             raise BadInputError([Fault(RATING_PLANS, "plan", plan, why)])
         return plans[plan]
 
