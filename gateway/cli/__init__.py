@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from gateway import app, config, logs
-from gateway.cli import accounts, users
+from gateway.cli import accounts, ratecard, users
 from gateway.cli.audit import audit
 from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
@@ -24,6 +24,7 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts.commands, name="accounts")
 cli.add_typer(users.commands, name="users")
+cli.add_typer(ratecard.commands, name="ratecard")
 cli.command()(audit)
 cli.command()(quote)
 
