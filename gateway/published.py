@@ -42,11 +42,11 @@ def load_cards(*files: Path) -> RateCard:
     return read_cards(*((str(file), read_text(file)) for file in files))
 
 
-def read_text(file: Path) -> str:
-    """Read a file in UTF-8. Raises BadInputError."""
+def read_text(file: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a file, in UTF-8 if no other encoding is named. Raises BadInputError."""
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return file.read_text(encoding)
+    except (OSError, UnicodeError) as error:
         raise BadInputError([Fault(str(file), "file", "", str(error))]) from error
 
 

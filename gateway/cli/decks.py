@@ -1,17 +1,17 @@
 """``coinbox ratecard import``: make a rate card of the decks that others send."""
 
 import io
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
-from gateway.cli.files import put, read_texts
-from gateway.cli.terminal import fail, out
+from gateway import published
+from gateway.cli.terminal import err, fail, out
 from gateway.errors import BadInputError
 from gateway.rating.columns import COLUMNS, Direction, moment_ms
 from gateway.rating.decks.cells import Dates, Decimals, Manner
@@ -117,7 +117,9 @@ def import_decks(  # noqa: PLR0913 - an option for each thing that a deck may le
     )
     if output.exists() and not force:
         fail(f"{output}: is there already; --force replaces it")
-    _import(read_texts(_files(decks), _encoding(encoding)), options, output, force=force)
+    encoding = _encoding(encoding)
+    texts = [(str(file), published.read_text(file, encoding)) for file in _files(decks)]
+    _import(texts, options, output, force=force)
 
 
 def _import(
@@ -128,7 +130,7 @@ def _import(
             converted = convert(decks, options)
     except BadInputError as error:
         _fail(error)
-    put(output, converted.text, force=force)
+    _put(output, converted.text, force=force)
     for note in converted.notes:
         out.print(note, markup=False)
     out.print(
@@ -144,11 +146,24 @@ def _fail(error: BadInputError) -> NoReturn:
     fail("\n".join([*lines, *([f"and {more} faults more"] if more > 0 else [])]))
 
 
+def _put(file: Path, text: str, *, force: bool) -> None:
+    """Write a file whole, or not at all; one that is there stays, unless it is forced away."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="")
+        if force:
+            aside.replace(file)
+        else:
+            # As a name more, for a rename would replace what came there meanwhile.
+            file.hardlink_to(aside)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 @contextmanager
 def _progress(texts: Sequence[tuple[str, str]]) -> Iterator[list[Deck]]:
     """Show on a terminal how far decks are read."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         yield [
             (
                 name,

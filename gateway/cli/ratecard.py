@@ -12,9 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gateway import config
+from gateway import config, published
 from gateway.cli.decks import import_decks
-from gateway.cli.files import load_cards
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.rating.columns import COLUMNS, Direction, moment_ms
 from gateway.rating.difference import Change, Kind, differences
@@ -46,10 +45,7 @@ _LimitOption = Annotated[int, typer.Option(min=1, help="How many rows a table ha
 
 def _cards(named: Sequence[Path], config_file: Path | None) -> Sequence[Path]:
     """Give the cards that are named, else those of the settings."""
-    if named:
-        return named
-    rates = config.load(config_file).rates
-    return [rates.outbound, rates.inbound]
+    return named or config.load(config_file).rates.cards
 
 
 @commands.command()
@@ -60,7 +56,7 @@ def check(
     config_file: ConfigOption = None,
 ) -> None:
     """Load cards together, as the gateway does. Ends with 1 and every fault if it would not."""
-    card = load_cards(_cards(cards or [], config_file))
+    card = published.load_cards(*_cards(cards or [], config_file))
     table = Table("version", "rows", "prefixes", "currencies", "directions")
     for version in card.versions:
         rates = [(direction, rate) for direction, rate in _rates(card) if rate.card == version]
@@ -84,7 +80,7 @@ def diff(
     as_json: _JsonOption = False,
 ) -> None:
     """Say what a new card changes for a caller: by direction, currency and prefix."""
-    changes = list(differences(load_cards([old]), load_cards([new])))
+    changes = list(differences(published.load_cards(old), published.load_cards(new)))
     if as_json:
         _print_json([_change_body(change) for change in changes])
         return
@@ -148,7 +144,7 @@ def show(
     at_ms = _moment_ms(at)
     cards = named or []
     number = cards.pop() if cards and _NUMBER.fullmatch(cards[-1]) else ""
-    card = load_cards(_cards([Path(one) for one in cards], config_file))
+    card = published.load_cards(*_cards([Path(one) for one in cards], config_file))
     rows = _priced(card, number, at_ms) if number else _rates(card)
     bodies = [{"direction": direction, **_body(rate)} for direction, rate in rows]
     bodies.sort(key=_title)

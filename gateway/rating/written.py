@@ -4,13 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from gateway.money import MICROS_PER_UNIT
-from gateway.rating.columns import FOREVER_MS
-from gateway.rating.price import PICOS_PER_MICRO, Rate
+from gateway.rating.columns import FOREVER_MS, format_picos
+from gateway.rating.price import Rate
 from gateway.rating.week import WeekTimes, zone
-
-_PICOS_PER_UNIT = MICROS_PER_UNIT * PICOS_PER_MICRO
-_DECIMALS = 12
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_SECONDS = 86_400
@@ -27,13 +23,13 @@ def written(rate: Rate) -> dict[str, str]:
     return {
         "prefix": rate.prefix,
         "destination": rate.destination,
-        "rate_per_minute": _money(rate.per_minute),
-        "connection_fee": _money(rate.connection_fee),
+        "rate_per_minute": format_picos(rate.per_minute),
+        "connection_fee": format_picos(rate.connection_fee),
         "initial_seconds": str(rate.initial_seconds),
         "increment_seconds": str(rate.increment_seconds),
-        "first_rate_per_minute": "" if first is None else _money(first),
-        "minimum_charge": _money(rate.minimum),
-        "maximum_charge": "" if maximum is None else _money(maximum),
+        "first_rate_per_minute": "" if first is None else format_picos(first),
+        "minimum_charge": format_picos(rate.minimum),
+        "maximum_charge": "" if maximum is None else format_picos(maximum),
         "grace_seconds": str(rate.grace_seconds),
         "increments": "total" if rate.total else "each",
         "effective_from": _moment(rate.from_ms, 0, rate.time_zone),
@@ -63,12 +59,6 @@ def _days(days: list[int]) -> str:
 
 def _hours(begin: int, end: int) -> str:
     return "-".join(f"{at // 3600:02}:{at % 3600 // 60:02}" for at in (begin, end))
-
-
-def _money(picos: int) -> str:
-    """Write pico-units as units, without the zeros that say nothing."""
-    whole, decimals = divmod(picos, _PICOS_PER_UNIT)
-    return f"{whole}.{decimals:0{_DECIMALS}}".rstrip("0").removesuffix(".")
 
 
 def _moment(at_ms: int, none_ms: int, time_zone: str) -> str:
