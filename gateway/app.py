@@ -108,6 +108,7 @@ def _parts(
     controller = Controller(
         ledger,
         decider,
+        statements,
         ami,
         slice_seconds=settings.calls.slice_seconds,
         renew_before_seconds=settings.calls.renew_before_seconds,

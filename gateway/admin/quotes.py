@@ -26,7 +26,7 @@ def routes(decider: Decider) -> web.RouteTableDef:
             request.query.get("type", CallType.USER_OUT),
         )
         try:
-            decided = await decider.decide(asked)
+            decided = await decider.quote(asked)
         except LedgerUnavailableError:
             return web.json_response({"error": "the store is out of reach"}, status=503)
         return web.json_response(quote_body(decided))

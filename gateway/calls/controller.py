@@ -12,6 +12,7 @@ from gateway.calls.ports import Answered, CallRequest, Ended, Leg, LegEvent, Pbx
 from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
+from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 from gateway.rating.decision import Decision, Reason, Step
 from gateway.rating.terms import Terms
@@ -47,6 +48,7 @@ class Controller:
         self,
         ledger: Ledger,
         decider: Decider,
+        statements: Statements,
         pbx: Pbx,
         *,
         slice_seconds: int,
@@ -55,6 +57,7 @@ class Controller:
         """Join the parts; nothing runs yet."""
         self._ledger = ledger
         self._decider = decider
+        self._statements = statements
         self._pbx = pbx
         self._carrier = Carrier(ledger, pbx, slice_seconds, renew_before_seconds * 1000)
         self._calls: dict[str, LiveCall] = {}
@@ -97,26 +100,48 @@ class Controller:
     async def _authorize(self, request: CallRequest) -> Answer:
         decided = await self._decider.decide(request)
         decision = decided.decision
-        if carried := self._calls.get(request.call_id):
-            return _again(request, decided, carried.session)
-        if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
-            _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
-        if decision.reason:
-            return _refused(request, decided, decision.reason, decision.looks[-1].limit_of)
-        if decision.terms is None:
+        if decision.step is Step.EMERGENCY:
             _log.warning("call.emergency_asked", call=request.call_id, number=decided.number)
             return Emergency(decided.number)
-        held = await self._hold(request, decided, decision.terms)
-        if isinstance(held, Refused):
-            # Others have used the pool up meanwhile, and money has no rate to pay by.
-            without = held.reason == Reason.NO_RATE
-            reason = decision.otherwise if without else Reason(held.reason)
-            return _refused(request, decided, reason, held.limit_of)
-        session = await self._completed(_first_session(request, decided, decision.terms, held))
-        # Asked twice at once, or found by the reconciler meanwhile, it is known already.
+        if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
+            _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
+        refusal = _refusal_of(decision)
+        if decision.terms:
+            held = await self._hold(request, decided, decision.terms)
+            if isinstance(held, Held):
+                return await self._allowed(request, decided, decision.terms, held)
+            refusal = held
+            if held.reason == Reason.NO_RATE:
+                # Others have used the pool up meanwhile, and money has no rate to pay by.
+                refusal = Refused(decision.otherwise)
+        return await self._again(request, decided) or _refused(request, decided, refusal)
+
+    async def _allowed(
+        self, request: CallRequest, decided: Decided, terms: Terms, held: Held
+    ) -> Allowed:
+        session = await self._completed(_first_session(request, decided, terms, held))
+        # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
         self._calls.setdefault(session.call_id, LiveCall(session))
-        _log_allowed(session, decision, held)
+        _log_allowed(session, decided.decision, held)
         return Allowed(session.granted_seconds, decided.number)
+
+    async def _again(self, request: CallRequest, decided: Decided) -> Answer | None:
+        """Answer for a call that lives already as before, whatever was used up or published since.
+
+        Nothing if there is no such call.
+        """
+        call = self._calls.get(request.call_id)
+        if call is None and decided.account:
+            hold = await self._statements.hold(decided.account, request.call_id)
+            call = self.adopt(hold, None) if hold else None
+        if call is None:
+            return None
+        session = call.session
+        asked = (decided.account, decided.user, request.call_type, decided.number)
+        known = (session.account, session.user, session.call_type, session.number)
+        if session.ended or asked != known:
+            return _refused(request, decided, Refused(Reason.CONFLICT))
+        return Allowed(session.granted_seconds, session.number)
 
     async def _hold(self, request: CallRequest, decided: Decided, terms: Terms) -> Held | Refused:
         periods = terms.periods(decided.now_ms)
@@ -162,7 +187,7 @@ class Controller:
         await self._carrier.carry(call)
         self._calls.pop(call.session.call_id, None)
 
-    def adopt(self, hold: Hold, leg: Leg | None) -> None:
+    def adopt(self, hold: Hold, leg: Leg | None) -> LiveCall:
         """Take over a call that this gateway did not authorize, or forgot in a restart."""
         session = Session(
             call_id=hold.call_id,
@@ -183,6 +208,7 @@ class Controller:
         _log.info("call.adopted", call=hold.call_id, state=session.state)
         call = self._calls[session.call_id] = LiveCall(session)
         self._change(call, session)
+        return call
 
     def on_leg(self, event: LegEvent) -> None:
         """Take in what the PBX tells of a leg."""
@@ -211,19 +237,6 @@ class Controller:
         call = self._calls[call_id]
         _log.error("call.lost", call=call_id, seen_ms=call.session.seen_ms)
         self._change(call, call.session.lost())
-
-
-def _again(request: CallRequest, decided: Decided, session: Session) -> Answer:
-    """Answer for a call that lives as before, whatever has been published or used up since."""
-    known = (session.account, session.user, session.call_type, session.number)
-    if session.ended or known != (
-        decided.account,
-        decided.user,
-        request.call_type,
-        decided.number,
-    ):
-        return _refused(request, decided, Reason.CONFLICT)
-    return Allowed(session.granted_seconds, session.number)
 
 
 def _first_session(request: CallRequest, decided: Decided, terms: Terms, held: Held) -> Session:
@@ -261,8 +274,14 @@ def _log_allowed(session: Session, decision: Decision, held: Held) -> None:
     )
 
 
-def _refused(request: CallRequest, decided: Decided, reason: Reason, limit_of: str = "") -> Reason:
-    """Tell why a call may not be made."""
+def _refusal_of(decision: Decision) -> Refused:
+    last = decision.looks[-1]
+    return Refused(last.reason or Reason.NO_CREDIT, limit_of=last.limit_of)
+
+
+def _refused(request: CallRequest, decided: Decided, refusal: Refused) -> Reason:
+    """Tell why a call may not be made: what the decision said, or the ledger."""
+    decision = decided.decision
     _log.info(
         "call.refused",
         call=request.call_id,
@@ -270,9 +289,10 @@ def _refused(request: CallRequest, decided: Decided, reason: Reason, limit_of: s
         account=decided.account or request.account,
         user=request.user,
         dialed=request.dialed,
-        reason=reason,
-        step=decided.decision.step if decided.decision.reason else Step.DENY,
-        limit_of=limit_of,
-        says=decided.decision.looks[-1].says,
+        reason=refusal.reason,
+        limit_of=refusal.limit_of,
+        step=decision.step if decision.reason else Step.DENY,
+        says=decision.looks[-1].says if decision.reason else "",
+        available=format_amount(refusal.available),
     )
-    return reason
+    return Reason(refusal.reason)

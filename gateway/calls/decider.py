@@ -1,12 +1,13 @@
 """Decide calls by what the store knows of those who pay: for the calls, and for who only asks."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gateway.calls.ports import CallRequest
 from gateway.ledger import outcomes
 from gateway.ledger.outcomes import Limits, Usage
 from gateway.ledger.statements import Statements
+from gateway.money import AMOUNT_MICROS_MAX
 from gateway.rating.case import (
     Bound,
     CallType,
@@ -52,12 +53,25 @@ class Decider:
         """Decide by other rules from now on."""
         self.rules = rules
 
-    async def decide(self, request: CallRequest) -> Decided:
-        """Decide a call, and hold nothing.
+    async def quote(self, request: CallRequest) -> Decided:
+        """Decide a call that nobody makes, by the money and the limits as they are now.
 
         Precedence: unknown_call_type, emergency numbers, unknown_account, unknown_user, bad_number,
         rating_fault, then the steps. Raises LedgerUnavailableError.
         """
+        return await self._asked(request, _facts)
+
+    async def decide(self, request: CallRequest) -> Decided:
+        """Decide a call for which money, or minutes, are to be held next; as `quote`.
+
+        How much money there is, and what limits leave of it, is not looked at: the operation that
+        holds does that, where it cannot be raced, and keeps what it answered.
+        """
+        return await self._asked(request, _unbounded)
+
+    async def _asked(
+        self, request: CallRequest, facts: Callable[[outcomes.Facts, str], Facts]
+    ) -> Decided:
         if request.call_type not in _CALL_TYPES:
             return _refused(Reason.UNKNOWN_CALL_TYPE, f"{request.call_type!r} is no call type")
         call_type, rules = CallType(request.call_type), self.rules
@@ -73,7 +87,7 @@ class Decider:
         if isinstance(known, Decided):
             return known
         try:
-            case = open_case(rules, call_type, request.dialed, _facts(known, user))
+            case = open_case(rules, call_type, request.dialed, facts(known, user))
         except ValueError as error:
             fault = self._on_fault(str(error), number, known.now_ms)
             text = number.text if number else ""
@@ -158,6 +172,11 @@ def _facts(known: outcomes.Facts, user: str) -> Facts:
             for bound in _bounds(limit_of, party.limits, party.usage, periods)
         ),
     )
+
+
+def _unbounded(known: outcomes.Facts, user: str) -> Facts:
+    """Say the same, as if there were all the money in the world."""
+    return replace(_facts(known, user), spendable=AMOUNT_MICROS_MAX, reached=None, bounds=())
 
 
 def _bounds(limit_of: str, limits: Limits, usage: Usage, periods: Periods) -> Iterator[Bound]:

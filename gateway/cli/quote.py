@@ -38,7 +38,7 @@ def quote(
     async def run() -> Decided:
         async with app.open_store(settings) as store:
             decider = Decider(Statements(store), rules, free_on_fault=free_on_fault)
-            return await decider.decide(question(account, user, to, call_type))
+            return await decider.quote(question(account, user, to, call_type))
 
     body = quote_body(asyncio.run(run()))
     if as_json:

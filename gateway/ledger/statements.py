@@ -118,6 +118,14 @@ class Statements:
             for name, cells in zip(pool_names, hashes, strict=True)
         }
 
+    async def hold(self, account: str, call_id: str) -> Hold | None:
+        """Read what a call holds; nothing if it is not live."""
+        at = self._store.account(account)
+        async with reached():
+            [cells] = await self._hashes(at.shard, [at.call(call_id)])
+        live = cells.get("state") == "active"
+        return _hold(f"{account}/{call_id}", cells) if live else None
+
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
         return [hold for shard in self._store.shards for hold in await self._live_holds(shard)]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from gateway.rating.plan import Periods, Pool
 from tests.conftest import SHARDS, Store
 from tests.integration import crowd
 from tests.integration.agi import asked
@@ -117,24 +118,48 @@ async def gateways(store: Store, ports: Ports, folder: Path) -> AsyncIterator[li
         yield running
 
 
+async def asked_at_both(running: list[Gateway], at: Books, number: str) -> Counter[str]:
+    """Let callers ask for a call each, at both gateways at once, which answer the same."""
+    agi_ports = [int(str(one.settings["agi"]["port"])) for one in running]
+
+    async def call(caller: int) -> str:
+        words = (f"call-{caller}", "user_out", at.account, "alice", number)
+        one, other = await asyncio.gather(*(asked(port, *words) for port in agi_ports))
+        assert one == other
+        return one
+
+    return Counter(await asyncio.gather(*(call(caller) for caller in range(CALLERS))))
+
+
 async def test_with_credit_for_ten_calls_ten_of_64_ring_whichever_gateway_they_ask(
     store: Store, ports: Ports, tmp_path: Path
 ) -> None:
     # D1, asked at both gateways at once.
     at = await funded(store, 10 * SLICE_MICROS)
     async with gateways(store, ports, tmp_path) as running:
-        agi_ports = [int(str(one.settings["agi"]["port"])) for one in running]
-
-        async def call(number: int) -> str:
-            words = (f"call-{number}", "user_out", at.account, "alice", "+442071838750")
-            one, other = await asyncio.gather(*(asked(port, *words) for port in agi_ports))
-            assert one == other
-            return one
-
-        told = Counter(await asyncio.gather(*(call(number) for number in range(CALLERS))))
-        assert told == {
+        assert await asked_at_both(running, at, "+442071838750") == {
             'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n': 10,
             'SET VARIABLE COINBOX_ANSWER "DENY,no_credit,"\n': CALLERS - 10,
         }
         assert await at.sums() == (0, 10 * SLICE_MICROS, 0, 0)
+        assert await differences(store) == []
+
+
+async def test_with_minutes_for_ten_calls_ten_of_64_ring_whichever_gateway_they_ask(
+    store: Store, ports: Ports, tmp_path: Path
+) -> None:
+    # C8: the pool of one licence, of which all but ten minutes are held already.
+    at = await funded(store)
+    profile = {"country": "GB", "plans": "domestic-120"}
+    await at.store.ledger.configure(at.account, "plans", profile=profile)
+    seconds, _ = await store.redis.time()
+    periods = Periods.of(seconds * 1000, "UTC")
+    name = f"domestic-120:domestic:GB:{periods.month}"
+    await at.hold("others", pool=Pool(name, 7200, 7200 - 600, periods.month_ends_ms))
+    async with gateways(store, ports, tmp_path) as running:
+        assert await asked_at_both(running, at, "02071838750") == {
+            'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n': 10,
+            'SET VARIABLE COINBOX_ANSWER "DENY,no_licence,"\n': CALLERS - 10,
+        }
+        assert await store.statements.pools(at.account, [name]) == {name: 7200}
         assert await differences(store) == []
