@@ -7,10 +7,10 @@ from gateway.calls.ports import CallRequest
 from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.money import format_amount
 from gateway.rating.case import CallType, Case
-from gateway.rating.columns import format_picos
 from gateway.rating.decision import lasts_seconds
-from gateway.rating.price import Rate, price, rate_at
+from gateway.rating.price import price, rate_at
 from gateway.rating.terms import Terms
+from gateway.rating.written import written
 
 
 def routes(decider: Decider) -> web.RouteTableDef:
@@ -61,34 +61,16 @@ def quote_body(decided: Decided) -> dict[str, object]:
 
 def _case_body(case: Case) -> dict[str, object]:
     start = case.facts.now_ms // 1000
+    rate = rate_at(case.tariff, start) if case.tariff else None
     return {
         "type": case.call_type,
         "kind": case.number.kind,
         "country": case.number.country or None,
         "international": case.international,
-        "destination": case.tariff[-1].destination if case.tariff else None,
+        "destination": rate.destination if rate else None,
         "currency": case.facts.currency,
-        "rate": _rate_body(rate_at(case.tariff, start)) if case.tariff else None,
-        "first_minute": format_amount(price(case.tariff, start, 60)) if case.tariff else None,
-    }
-
-
-def _rate_body(rate: Rate) -> dict[str, object]:
-    """Write the row that prices a call now, as the card has it."""
-    first, maximum = rate.first_per_minute, rate.maximum
-    return {
-        "version": rate.card,
-        "row": rate.row,
-        "prefix": rate.prefix,
-        "rate_per_minute": format_picos(rate.per_minute),
-        "connection_fee": format_picos(rate.connection_fee),
-        "initial_seconds": rate.initial_seconds,
-        "increment_seconds": rate.increment_seconds,
-        "increments": "total" if rate.total else "each",
-        "first_rate_per_minute": None if first is None else format_picos(first),
-        "minimum_charge": format_picos(rate.minimum),
-        "maximum_charge": None if maximum is None else format_picos(maximum),
-        "grace_seconds": rate.grace_seconds,
+        "rate": {"version": rate.card, "row": rate.row, **written(rate)} if rate else None,
+        "first_minute": format_amount(price(case.tariff, start, 60)) if rate else None,
     }
 
 
