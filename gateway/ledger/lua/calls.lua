@@ -108,8 +108,7 @@ end
 -- The call of a settlement or a void, KEYS[6]: the answer that stands in its way, or its hold.
 local function call_to_close(print, user, pool_name)
   local cells = redis.call('HMGET', KEYS[6], 'state', 'answer:close', 'held', 'pins', 'pool',
-    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until', 'day', 'day_held', 'month',
-    'month_held')
+    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until', 'latest')
   local stored = answered(cells[2], print)
   if stored or cells[1] ~= 'active' then
     return stored or 'refused closed 0'
@@ -119,8 +118,7 @@ local function call_to_close(print, user, pool_name)
   end
   return nil, { held = tonumber(cells[3]), pins = cells[4], pool = pool_name,
     pool_seconds = tonumber(cells[6]), user = user, type = cells[8], number = cells[9],
-    rate = cells[10], pool_until = cells[11], day = cells[12],
-    day_held = tonumber(cells[13]), month = cells[14], month_held = tonumber(cells[15]) }
+    rate = cells[10], pool_until = cells[11], latest = read_latest(cells[12]) }
 end
 
 -- End a call's hold for good. All that is known of the call goes into its entry of the journal, for
@@ -131,7 +129,7 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
   local books = open_books(now_ms())
   local parties = parties_to(books, hold.user, KEYS[8])
   count_call(parties, -1)
-  count_returned(parties, hold, hold.held - charge)
+  count_returned(parties, hold.latest, hold.held - charge)
   local returned = give_back(books, read_pins(hold.pins), charge)
   if pool then
     move_seconds(books, pool, hold.pool, 'held', 'used', pool_seconds)

@@ -20,7 +20,7 @@ local slices, pool_name, day, month = ARGV[5], ARGV[6], ARGV[9], ARGV[10]
 
 local print = fingerprint(8)
 local known = redis.call('HMGET', call, 'state', 'answer:extend', 'extension', 'seconds', 'held',
-  'pins', 'pool', 'pool_seconds', 'pool_until', 'user', 'day', 'day_held', 'month', 'month_held')
+  'pins', 'pool', 'pool_seconds', 'pool_until', 'user', 'latest')
 if known[1] ~= 'active' then
   return 'refused closed 0'
 end
@@ -29,15 +29,14 @@ if extension <= tonumber(known[3] or '0') or pool_name ~= known[7] or user ~= kn
 end
 
 local seconds, held, pool_seconds = tonumber(known[4]), tonumber(known[5]), tonumber(known[8])
-local hold = { day = known[11], day_held = tonumber(known[12]), month = known[13],
-  month_held = tonumber(known[14]) }
+local latest = read_latest(known[11])
 local more = 0
 if pool and seconds == pool_seconds then
   more = pool_slice(pool, tonumber(ARGV[7]), tonumber(ARGV[8]))
 end
 local books = open_books(now_ms())
 local parties = parties_to(books, user, user_key)
-turn_to(day, month, parties, hold)
+turn_to(day, month, parties, latest)
 local micros, reason, of = room(books, parties)
 local money_seconds, total, least
 if more == 0 then
@@ -49,23 +48,23 @@ if more == 0 then
 end
 
 local answer
+local taken = 0
 local pins = read_pins(known[6])
 if more > 0 then
   move_seconds(books, pool, pool_name, 'free', 'held', more)
   seconds, pool_seconds = seconds + more, pool_seconds + more
-  count_held(parties, hold, 0)
 elseif total then
-  take(books, total - held, pins)
-  count_held(parties, hold, total - held)
+  taken = total - held
+  take(books, taken, pins)
   seconds, held = money_seconds + pool_seconds, total
 end
 if more > 0 or total then
+  count_held(parties, latest, taken)
   enter(books, 'extend', 'call', call_id, 'seconds', text(seconds))
   local entry = close_books(books, 0)
   write_user(parties)
   redis.call('HSET', call, 'seconds', text(seconds), 'held', text(held), 'pins', write_pins(pins),
-    'pool_seconds', text(pool_seconds), 'day', hold.day, 'day_held', text(hold.day_held),
-    'month', hold.month, 'month_held', text(hold.month_held), 'entry', entry)
+    'pool_seconds', text(pool_seconds), 'latest', write_latest(latest), 'entry', entry)
   if more > 0 then
     keep_pool(pool, entry, known[9])
   end

@@ -32,7 +32,7 @@ if stored then
 end
 
 local books = open_books(now_ms())
-local hold = { day = '', day_held = 0, month = '', month_held = 0 }
+local latest = { day = '', day_held = 0, month = '', month_held = 0 }
 local parties, reason, of, total, least
 local seconds = 0
 if not books then
@@ -41,7 +41,7 @@ elseif user ~= '' and redis.call('SISMEMBER', users, user) == 0 then
   reason = 'unknown_user'
 else
   parties = parties_to(books, user, user_key)
-  turn_to(day, month, parties, hold)
+  turn_to(day, month, parties, latest)
   reason, of = too_many(parties, begun, books.now)
 end
 if not reason and pool then
@@ -81,15 +81,14 @@ else
   take(books, total, pins)
 end
 count_call(parties, 1)
-count_held(parties, hold, total)
+count_held(parties, latest, total)
 enter(books, 'hold', 'call', call_id, 'seconds', text(seconds))
 local entry = close_books(books, 0)
 write_user(parties)
 note_begin(parties, begun, books.now)
 redis.call('HSET', call, 'state', 'active', 'user', user, 'type', ARGV[5], 'number', ARGV[6],
   'rate', ARGV[7], 'seconds', text(seconds), 'held', text(total), 'pins', write_pins(pins),
-  'pool', pool_name, 'pool_seconds', text(pool_seconds), 'day', hold.day,
-  'day_held', text(hold.day_held), 'month', hold.month, 'month_held', text(hold.month_held),
+  'pool', pool_name, 'pool_seconds', text(pool_seconds), 'latest', write_latest(latest),
   'entry', entry)
 if pool then
   local pool_until = text(tonumber(ARGV[12]) + POOL_LIFE_MS)

@@ -37,23 +37,37 @@ end
 local function note_begin(parties, begun, now)
   for at, party in ipairs(parties) do
     if party.limit_per_minute > 0 then
-      redis.call('LPUSH', begun[at], text(now))
-      redis.call('LTRIM', begun[at], '0', text(party.limit_per_minute - 1))
+      if redis.call('LPUSH', begun[at], text(now)) > party.limit_per_minute then
+        redis.call('LTRIM', begun[at], '0', text(party.limit_per_minute - 1))
+      end
       redis.call('PEXPIREAT', begun[at], text(now + MINUTE_MS))
     end
   end
 end
 
+-- The latest day and month in which money was held for a call, and how much in each, as
+-- "DAY MICROS MONTH MICROS".
+local function read_latest(words)
+  local day, day_held, month, month_held = string.match(words, '(%S+) (%d+) (%S+) (%d+)')
+  return { day = day, day_held = tonumber(day_held),
+    month = month, month_held = tonumber(month_held) }
+end
+
+local function write_latest(latest)
+  return latest.day .. ' ' .. text(latest.day_held) .. ' '
+    .. latest.month .. ' ' .. text(latest.month_held)
+end
+
 -- Let a sum begin anew in a later day or month than its own.
-local function turn(of, period, sum, latest)
-  if of[period] < latest then
-    of[period], of[sum], of.turned = latest, 0, true
+local function turn(of, period, sum, now)
+  if of[period] < now then
+    of[period], of[sum], of.turned = now, 0, true
   end
 end
 
 -- Go on to a day and a month, unless the account is in later ones already: another gateway's clock
 -- may be ahead. In a new one nothing is spent yet, and nothing held for the call.
-local function turn_to(day, month, parties, hold)
+local function turn_to(day, month, parties, latest)
   local books = parties[1]
   day = day > books.day and day or books.day
   month = month > books.month and month or books.month
@@ -61,8 +75,8 @@ local function turn_to(day, month, parties, hold)
     turn(party, 'day', 'day_micros', day)
     turn(party, 'month', 'month_micros', month)
   end
-  turn(hold, 'day', 'day_held', day)
-  turn(hold, 'month', 'month_held', month)
+  turn(latest, 'day', 'day_held', day)
+  turn(latest, 'month', 'month_held', month)
 end
 
 -- The money that a slice may take: what is spendable, or less if a limit leaves less; then the reason
@@ -87,7 +101,7 @@ local function count_call(parties, one)
 end
 
 -- Count what is held for a call as spent.
-local function count_held(parties, hold, micros)
+local function count_held(parties, latest, micros)
   for _, party in ipairs(parties) do
     if party.turned then
       change(party, 'day', party.day)
@@ -96,17 +110,17 @@ local function count_held(parties, hold, micros)
     change(party, 'day_micros', party.day_micros + micros)
     change(party, 'month_micros', party.month_micros + micros)
   end
-  hold.day_held, hold.month_held = hold.day_held + micros, hold.month_held + micros
+  latest.day_held, latest.month_held = latest.day_held + micros, latest.month_held + micros
 end
 
--- Count what a call gives back as not spent, in the day and the month in which it was held last.
-local function count_returned(parties, hold, micros)
+-- Count what a call gives back as not spent, in its latest day and month.
+local function count_returned(parties, latest, micros)
   for _, party in ipairs(parties) do
-    if party.day == hold.day then
-      change(party, 'day_micros', party.day_micros - math.min(micros, hold.day_held))
+    if party.day == latest.day then
+      change(party, 'day_micros', party.day_micros - math.min(micros, latest.day_held))
     end
-    if party.month == hold.month then
-      change(party, 'month_micros', party.month_micros - math.min(micros, hold.month_held))
+    if party.month == latest.month then
+      change(party, 'month_micros', party.month_micros - math.min(micros, latest.month_held))
     end
   end
 end

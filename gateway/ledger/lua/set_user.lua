@@ -32,12 +32,9 @@ local before = redis.call('SADD', users, name) == 0 and licence()
 if #settings.changes > 0 then
   redis.call('HSET', user, unpack(settings.changes))
 end
-local after = licence()
-if before ~= after then
-  redis.call('HINCRBY', licences, after, 1)
-  if before and redis.call('HINCRBY', licences, before, -1) == 0 then
-    redis.call('HDEL', licences, before)
-  end
+redis.call('HINCRBY', licences, licence(), 1)
+if before and redis.call('HINCRBY', licences, before, -1) == 0 then
+  redis.call('HDEL', licences, before)
 end
 enter(books, 'set_user', 'operation', ARGV[2], 'user', name, unpack(settings.changes))
 if ARGV[6] .. ARGV[7] ~= '' then
