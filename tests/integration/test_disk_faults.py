@@ -62,7 +62,7 @@ async def test_a_full_disk_is_told_and_costs_nothing_that_was_acknowledged(disk:
         assert acknowledged
         # Those who ask again while it is full are told so, too; and a crash takes nothing away.
         with pytest.raises(LedgerUnavailableError):
-            await at.grant("more", 1)
+            await hold(len(acknowledged))
         with suppress(RedisError, OSError):
             await store.kill()
         ballast.unlink()
@@ -73,7 +73,6 @@ async def test_a_full_disk_is_told_and_costs_nothing_that_was_acknowledged(disk:
         assert acknowledged == [Held(60, 10, 10_000 - 10 * n) for n in range(1, calls + 1)]
         assert [await hold(number) for number in range(calls)] == acknowledged
         assert await at.sums() == (10_000 - 10 * calls, 10 * calls, 0, 0)
-        assert sorted(await at.lots()) == ["a"]
         assert await differences(store) == []
 
 
