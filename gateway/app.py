@@ -103,8 +103,7 @@ def _parts(
     ami = Ami(
         settings.ami.host, settings.ami.port, settings.ami.username, config.ami_secret(settings)
     )
-    free_on_fault = settings.calls.on_rating_fault == "free"
-    decider = Decider(statements, rules, free_on_fault=free_on_fault)
+    decider = Decider(statements, rules)
     controller = Controller(
         ledger,
         decider,

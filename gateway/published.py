@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def load_rules(settings: Settings) -> Rules:
         country=dialing.country,
         international=dialing.international,
         slice_seconds=settings.calls.slice_seconds,
+        free_on_fault=settings.calls.on_rating_fault == "free",
     )
 
 
@@ -60,9 +62,9 @@ def keep_versions(cards: RateCard, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for version, text in cards.versions.items():
         file = folder / f"{version}.csv"
-        if not file.exists():
+        if not file.exists() or file.stat().st_size != len(text.encode()):
             # Written aside: one that is half written, on a full disk, must not stay.
-            aside = file.with_suffix(".new")
+            aside = file.with_suffix(f".{os.getpid()}")
             aside.write_text(text, encoding="utf-8", newline="")
             aside.rename(file)
 
@@ -80,8 +82,8 @@ async def reload(wanted: asyncio.Event, settings: Settings, use: Callable[[Rules
             await asyncio.to_thread(keep_versions, rules.cards, versions_folder(settings))
         except BadInputError as error:
             _log.error("rules.refused", faults=[str(fault) for fault in error.faults])
-        except OSError as error:
-            _log.error("rules.refused", faults=[str(error)])
+        except Exception as error:  # noqa: BLE001 - what is published must not end the calls
+            _log.exception("rules.refused", faults=[str(error)])
         else:
             use(rules)
             gc.freeze()  # as at the start: no collection is to walk the cards

@@ -1,6 +1,7 @@
 """Carry a live call from its first ring to its settlement."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -110,13 +111,13 @@ class Carrier:
 
     async def extend(self, session: Session) -> Held | Refused:
         """Hold the next slice of a call."""
-        now_ms = self.pbx.now_ms()
-        periods = session.terms.periods(now_ms)
+        # The day is not the PBX's to say: one whose clock is ahead would end it for the account.
+        periods = session.terms.periods(time.time_ns() // 10**6)
         return await self.ledger.extend(
             session.account,
             session.call_id,
             session.extension + 1,
-            session.next_slices(now_ms, self.slice_seconds),
+            session.next_slices(self.pbx.now_ms(), self.slice_seconds),
             user=session.user,
             pool=session.terms.next_pool(session.granted_seconds),
             day=periods.day,

@@ -119,7 +119,17 @@ class Controller:
     async def _allowed(
         self, request: CallRequest, decided: Decided, terms: Terms, held: Held
     ) -> Allowed:
-        session = await self._completed(_first_session(request, decided, terms, held))
+        session = _first_session(request, decided, terms, held)
+        slice_seconds = min(self._carrier.slice_seconds, terms.seconds_max)
+        if 0 < session.pool_seconds < slice_seconds and terms.tariff:
+            # The pool had less than a slice left: let money follow at once. Else the next slice is
+            # due within seconds of the answer, and a PBX that tells of that late cuts the call.
+            more = await self._carrier.extend(session)
+            if isinstance(more, Held):
+                held = more
+                session = session.extended(held.granted_seconds, held.held, held.pool_seconds)
+            else:
+                session = session.refused()
         # Asked twice, or found by the reconciler meanwhile, it is the call that is known already.
         self._calls.setdefault(session.call_id, LiveCall(session))
         _log_allowed(session, decided.decision, held)
@@ -154,26 +164,12 @@ class Controller:
             number=decided.number,
             rate=terms.pin(),
             currency=terms.currency,
-            prefix=terms.prefix or decided.number.removeprefix("+"),
+            prefix=decided.case.prefix if decided.case else "",
             day=periods.day,
             month=periods.month,
             seconds_max=AUTHORIZE_SECONDS_MAX,
             pool=terms.pool,
         )
-
-    async def _completed(self, session: Session) -> Session:
-        """Let money follow at once where the pool had less than a slice left.
-
-        The call may ring on what the pool had; but its next slice would be due within seconds of
-        the answer, and a PBX that tells of it late would cut a call that can be paid.
-        """
-        slice_seconds = min(self._carrier.slice_seconds, session.terms.seconds_max)
-        if not 0 < session.pool_seconds < slice_seconds or not session.terms.tariff:
-            return session
-        outcome = await self._carrier.extend(session)
-        if isinstance(outcome, Held):
-            return session.extended(outcome.granted_seconds, outcome.held, outcome.pool_seconds)
-        return session.refused()
 
     def _change(self, call: LiveCall, session: Session) -> None:
         """Let the call's task see a change; before the first one there is nothing to do."""

@@ -64,31 +64,34 @@ class Reconciler:
         records = await self._pbx.records()
         missing = set()
         for call_id, hold in holds.items():
-            if call_id in records:
-                self._adopt(hold, None)
-                self._controller.on_leg(Ended(call_id, records[call_id]))
-            elif call_id in legs:
-                self._follow(hold, legs[call_id])
-            else:
-                missing.add(call_id)
-        # Twice missing is lost: a channel may be gone an instant before its record is there.
-        for call_id in missing & self._missing:
-            self._adopt(holds[call_id], None)
-            self._controller.on_lost(call_id)
-        self._missing = missing - self._missing
+            if self._controller.is_asking(call_id):
+                continue  # what it holds in all is not known yet
+            try:
+                if not self._find(hold, legs.get(call_id), records.get(call_id)):
+                    missing.add(call_id)
+            except Exception:  # noqa: BLE001 - one hold that cannot be read must not end the others
+                _log.exception("hold.failed", call=call_id)
+        self._missing = missing
         for call_id, record in before.items():
             if call_id not in holds and not self._controller.is_asking(call_id):
                 await self._forget(call_id, record)
 
-    def _adopt(self, hold: Hold, leg: Leg | None) -> None:
+    def _find(self, hold: Hold, leg: Leg | None, record: Record | None) -> bool:
+        """Bring a hold and what the PBX has of its call together, or say that it has nothing."""
+        # Twice missing is lost: a channel may be gone an instant before its record is there.
+        lost = hold.call_id in self._missing
+        if not (record or leg or lost):
+            return False
         if not self._controller.is_carried(hold.call_id):
-            self._controller.adopt(hold, leg)
-
-    def _follow(self, hold: Hold, leg: Leg) -> None:
-        self._adopt(hold, leg)
-        if leg.answered_ms:
+            self._controller.adopt(hold, None if record else leg)
+        if record:
+            self._controller.on_leg(Ended(hold.call_id, record))
+        elif leg is None:
+            self._controller.on_lost(hold.call_id)
+        elif leg.answered_ms:
             self._controller.on_leg(Answered(hold.call_id, leg.channel, leg.answered_ms))
             self._controller.on_seen(hold.call_id)
+        return True
 
     async def _forget(self, call_id: str, record: Record) -> None:
         if record.call_type == EMERGENCY:

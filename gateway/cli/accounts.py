@@ -27,7 +27,7 @@ commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_i
 
 _UserOption = Annotated[list[str] | None, typer.Option(help="Who may spend; repeatable.")]
 _NumberOption = Annotated[
-    list[str] | None, typer.Option(help="Toll-free number that it pays for; repeatable.")
+    list[str] | None, typer.Option(help="Number dialed in that it owns; repeatable.")
 ]
 _BelowOption = Annotated[str | None, typer.Option(help="Recharge when available falls below.")]
 _AmountOption = Annotated[str | None, typer.Option(help="How much to recharge; 0: never.")]

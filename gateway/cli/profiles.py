@@ -83,7 +83,13 @@ def _check(name: str, text: str, plans: Plans) -> None:
         read = profile.read_profile({name: text})
     except profile.ProfileError as error:
         raise ValueError(error.why) from error
-    for plan in (*(read.plans or ()), *(one.partition(":")[0] for one in read.licences)):
-        if plan not in plans.plans:
-            message = f"there is no plan {plan!r}"
+    for name_of in (*(read.plans or ()), *(one.partition(":")[0] for one in read.licences)):
+        if name_of not in plans.plans:
+            message = f"there is no plan {name_of!r}"
+            raise ValueError(message)
+    for licence in read.licences:
+        plan, _, country = licence.partition(":")
+        wanted = {"account": "PLAN", "country": "PLAN:COUNTRY"}.get(plans.plans[plan].pool)
+        if wanted != ("PLAN:COUNTRY" if country else "PLAN"):
+            message = f"{plan} takes {wanted}=NUMBER" if wanted else f"{plan} has no shared pool"
             raise ValueError(message)

@@ -33,11 +33,10 @@ def quote(
             checked(name, word, pattern)
     settings = config.load(config_file)
     rules = published.load_rules(settings)
-    free_on_fault = settings.calls.on_rating_fault == "free"
 
     async def run() -> Decided:
         async with app.open_store(settings) as store:
-            decider = Decider(Statements(store), rules, free_on_fault=free_on_fault)
+            decider = Decider(Statements(store), rules)
             return await decider.quote(question(account, user, to, call_type))
 
     body = quote_body(asyncio.run(run()))

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from gateway.money import parse_amount
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, stderr=True)
+# What is shown comes from files and from callers: a bracket in it is no markup.
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(highlight=False, stderr=True, markup=False)
 
 ConfigOption = Annotated[
     Path | None,

@@ -79,6 +79,8 @@ class Statements:
         """Read what a decision about a call needs; nothing if there is no such account."""
         if not names.ACCOUNT.fullmatch(account):
             return None
+        if not names.USER.fullmatch(user):
+            user = ""
         at = self._store.account(account)
         now_ms, cells, available, is_known, user_cells, licences = await self._store.run(
             at.shard,

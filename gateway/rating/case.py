@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gateway.rating.columns import Direction
-from gateway.rating.number import Kind, Number, read_number
+from gateway.rating.number import Kind, Number, is_country, read_number
 from gateway.rating.plan import UNLIMITED_SECONDS, Licensee, Periods, Plans, Pool, pools
 from gateway.rating.price import Tariff
 from gateway.rating.profile import (
@@ -20,7 +20,7 @@ from gateway.rating.terms import Terms
 
 # Of users who have none, in accounts that set none.
 DEFAULT_PLANS = ("credits",)
-_NEVER_INCLUDED = frozenset({Kind.PREMIUM, Kind.SHORT, Kind.EMERGENCY})
+_NEVER_INCLUDED = frozenset({Kind.PREMIUM, Kind.SHORT, Kind.EMERGENCY, Kind.OTHER})
 
 
 class CallType(StrEnum):
@@ -53,6 +53,7 @@ class Rules:
 
     ``country`` is that of numbers that come in, and of callers whose own is not known. The PBX's
     prefixes of international calls are ``international``, beside those of the caller's country.
+    With ``free_on_fault``, what cannot be priced is connected free (rule C11).
     """
 
     cards: RateCard
@@ -60,6 +61,7 @@ class Rules:
     country: str = ""
     international: tuple[str, ...] = ()
     slice_seconds: int = 60
+    free_on_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Case:
 
     ``profile`` is the user's; what he has not set is the account's. ``pools`` could pay for the
     call, those that never end first; and money could, by ``tariff`` (empty: no row prices it).
+    A ``fault`` says why nothing can be said of that: what is published does not fit what is set.
     """
 
     rules: Rules
@@ -106,8 +109,9 @@ class Case:
     account: Profile
     profile: Profile
     periods: Periods
+    tariff: Tariff
     pools: tuple[Pool, ...] = ()
-    tariff: Tariff = ()
+    fault: str = ""
 
     @property
     def seconds_max(self) -> int:
@@ -120,12 +124,22 @@ class Case:
         return not self.rules.plans.is_domestic(self.profile.country, self.number.country)
 
     @property
+    def ordinary(self) -> bool:
+        """Tell whether plans may cover the number: it is of a country, and not dear by its kind."""
+        return bool(self.number.country) and self.number.kind not in _NEVER_INCLUDED
+
+    @property
     def may_spend(self) -> bool:
         """Tell whether the balance may be spent. Toll-free dial-in needs no licence (rule C3)."""
         plans = self.rules.plans.plans
         return self.call_type.inbound or any(
             plans[name].credits for name in self.profile.plans or ()
         )
+
+    @property
+    def prefix(self) -> str:
+        """Give the prefix whose calls are counted together: of the card, else the whole number."""
+        return self.tariff[-1].prefix if self.tariff else self.number.text.removeprefix("+")
 
     @property
     def per_minute_max(self) -> int:
@@ -150,24 +164,30 @@ def time_zone_of(account: Profile) -> str:
     return account.time_zone or "UTC"
 
 
-def open_case(rules: Rules, call_type: CallType, dialed: str, facts: Facts) -> Case | None:
-    """Join what is asked with what is known; nothing if what was dialed is no number.
+def dialed_number(
+    rules: Rules, call_type: CallType, dialed: str, *profiles: Mapping[str, str]
+) -> Number | None:
+    """Read what was dialed, by the first country that is set; nothing if it is no number.
 
-    Raises ValueError if what is published and what is set do not go together: a rating fault.
+    Nothing else that is set is read: an emergency must not fail on it.
     """
+    countries = [] if call_type.owned else [profile.get("country", "") for profile in profiles]
+    country = next(filter(is_country, countries), rules.country)
+    return read_number(dialed, country, rules.international)
+
+
+def open_case(rules: Rules, call_type: CallType, number: Number, facts: Facts) -> Case:
+    """Join what is asked with what is known. Raises ValueError for what is set wrong."""
     account = read_profile(facts.profile)
     profile = _inherited(read_profile(facts.user_profile), account, rules)
-    for name in profile.plans or ():
-        if name not in rules.plans.plans:
-            message = f"there is no plan {name!r}"
-            raise ValueError(message)
-    country = rules.country if call_type.owned else profile.country
-    number = read_number(dialed, country, rules.international)
-    if number is None:
-        return None
     periods = Periods.of(facts.now_ms, time_zone_of(account))
-    case = Case(rules, call_type, number, facts, account, profile, periods)
-    return replace(case, pools=_pools(case), tariff=_tariff(case))
+    tariff = _tariff(rules, call_type, number, facts)
+    case = Case(rules, call_type, number, facts, account, profile, periods, tariff)
+    unknown = [name for name in profile.plans or () if name not in rules.plans.plans]
+    if unknown and not call_type.inbound:
+        # A plan that was taken out of those published, while users have it.
+        return replace(case, fault=f"there is no plan {unknown[0]!r}")
+    return replace(case, pools=_pools(case))
 
 
 def _inherited(user: Profile, account: Profile, rules: Rules) -> Profile:
@@ -183,9 +203,10 @@ def _inherited(user: Profile, account: Profile, rules: Rules) -> Profile:
 
 def _pools(case: Case) -> tuple[Pool, ...]:
     if case.call_type.inbound:
-        free = case.number.kind is not Kind.TOLL_FREE
-        return (unlimited_pool("inbound", case.periods, case.seconds_max),) if free else ()
-    if case.number.kind in _NEVER_INCLUDED:
+        # What the card prices is paid too, though its range is not known as toll-free.
+        free = case.number.kind is not Kind.TOLL_FREE and not case.tariff
+        return (unlimited_pool("inbound", case),) if free else ()
+    if not case.ordinary:
         return ()
     found = pools(
         case.rules.plans,
@@ -204,13 +225,14 @@ def _pools(case: Case) -> tuple[Pool, ...]:
     return (*endless, *others)
 
 
-def unlimited_pool(name: str, periods: Periods, seconds_max: int) -> Pool:
+def unlimited_pool(name: str, case: Case) -> Pool:
     """Give a pool that never ends, of which a call takes all that it may last at once.
 
     So nothing has to be extended, and no fault of ours cuts a call that costs nothing.
     """
+    periods = case.periods
     full_name = f"{name}:{periods.month}"
-    return Pool(full_name, UNLIMITED_SECONDS, seconds_max, periods.month_ends_ms)
+    return Pool(full_name, UNLIMITED_SECONDS, case.seconds_max, periods.month_ends_ms)
 
 
 def _licensee(case: Case) -> Licensee:
@@ -228,12 +250,9 @@ def _licensee(case: Case) -> Licensee:
     )
 
 
-def _tariff(case: Case) -> Tariff:
+def _tariff(rules: Rules, call_type: CallType, number: Number, facts: Facts) -> Tariff:
     """Find what prices the number. A short number is no start of an E.164 number, and has none."""
-    inbound = case.call_type.inbound
-    if not case.number.text.startswith("+") or (inbound and case.number.kind is not Kind.TOLL_FREE):
+    if number.kind in (Kind.SHORT, Kind.EMERGENCY):
         return ()
-    direction = Direction.INBOUND if inbound else Direction.OUTBOUND
-    facts = case.facts
-    found = case.rules.cards.tariff(direction, facts.currency, case.number.text, facts.now_ms)
-    return found or ()
+    direction = Direction.INBOUND if call_type.inbound else Direction.OUTBOUND
+    return rules.cards.tariff(direction, facts.currency, number.text, facts.now_ms) or ()

@@ -6,8 +6,8 @@ from enum import StrEnum
 from operator import itemgetter
 
 from gateway.money import format_amount
-from gateway.rating.case import CallType, Case
-from gateway.rating.number import Kind
+from gateway.rating.case import CallType, Case, unlimited_pool
+from gateway.rating.number import Kind, Number
 from gateway.rating.plan import UNLIMITED_SECONDS, Pool
 from gateway.rating.price import Slice, affordable
 from gateway.rating.profile import ConferencePolicy, UserPolicy
@@ -58,7 +58,8 @@ class Reason(StrEnum):
 class Look:
     """What a step found; it decides if it ``allows``, or, being the policy, if it has a reason.
 
-    ``limit_of`` names whose limit the reason is: the account's or the user's.
+    ``limit_of`` names whose limit the reason is: the account's or the user's. A ``pool`` pays, or
+    ``slices`` of money may, if there is money.
     """
 
     step: Step
@@ -67,6 +68,7 @@ class Look:
     reason: Reason | None = None
     limit_of: str = ""
     pool: Pool | None = None
+    slices: tuple[Slice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Decision:
 
     Allowed on ``terms``: by their pool first if they have one, and by ``slices`` of money; where
     money does not pay, ``otherwise`` says why. All of that may be taken up by others meanwhile:
-    only what the ledger holds is granted.
+    only what the ledger holds is granted, at best ``seconds`` for ``micros`` at first.
     """
 
     looks: tuple[Look, ...]
@@ -103,40 +105,45 @@ def decide(case: Case, used: Mapping[str, int]) -> Decision:
         looks.append(look)
         if look.allows:
             return _allowed(case, looks, used)
-        if look.step is Step.POLICY and look.reason:
-            return Decision(tuple(looks))
-    last = looks[-1]
-    looks.append(Look(Step.DENY, "no step allows it", reason=last.reason, limit_of=last.limit_of))
+        if look.reason and look.step in (Step.POLICY, Step.DENY):
+            break
     return Decision(tuple(looks))
 
 
 def _looks(case: Case, used: Mapping[str, int]) -> Iterator[Look]:
-    yield _emergency(case)
+    yield emergency(case.call_type, case.number)
     yield _policy(case)
+    if case.fault:
+        yield _fault(case)
     yield _free_inbound(case)
     yield _unlimited(case)
     yield _plan_minutes(case, used)
-    yield _credit(case)
+    credit = _credit(case)
+    yield credit
+    yield Look(Step.DENY, "no step allows it", reason=credit.reason, limit_of=credit.limit_of)
 
 
 def _allowed(case: Case, looks: list[Look], used: Mapping[str, int]) -> Decision:
     last = looks[-1]
     if last.step is Step.EMERGENCY:
         return Decision(tuple(looks))
-    money, pool = money_slices(case), last.pool
-    terms = case.terms(pool, money=bool(money))
-    if pool:
-        otherwise = _credit(case).reason or Reason.NO_CREDIT
-        seconds = min(pool.slice_seconds, pool.size_seconds - used.get(pool.name, 0))
-        return Decision(tuple(looks), terms, money, otherwise, seconds)
-    budget, _, _ = _budget(case)
-    first = next(one for one in money if one.micros <= budget)
-    return Decision(tuple(looks), terms, money, seconds=first.seconds, micros=first.micros)
+    credit = last if last.step is Step.CREDIT else _credit(case)
+    terms = case.terms(last.pool, money=bool(credit.slices))
+    seconds, micros, more = 0, 0, credit.slices
+    if last.pool:
+        seconds = min(last.pool.slice_seconds, _left(last.pool, used))
+        # Money follows at once where a pool has less than a slice left.
+        wanted = case.rules.slice_seconds if seconds < case.rules.slice_seconds else 0
+        more = terms.next_slices(case.facts.now_ms // 1000, seconds, seconds, wanted)
+    if first := _longest(case, more):
+        seconds, micros = seconds + first.seconds, first.micros
+    otherwise = credit.reason or Reason.NO_CREDIT
+    return Decision(tuple(looks), terms, credit.slices, otherwise, seconds, micros)
 
 
-def _emergency(case: Case) -> Look:
-    number = case.number
-    if number.kind is Kind.EMERGENCY and not case.call_type.inbound:
+def emergency(call_type: CallType, number: Number) -> Look:
+    """Say whether a call is one for help, which needs no look at anything else (rule C2)."""
+    if number.kind is Kind.EMERGENCY and not call_type.inbound:
         where = number.country or "every country"
         return Look(Step.EMERGENCY, f"{number.text} is an emergency number of {where}", allows=True)
     return Look(Step.EMERGENCY, f"{number.text} is no emergency number")
@@ -203,6 +210,14 @@ def _starts(case: Case, prefixes: Sequence[str]) -> str:
     return next((one for one in prefixes if case.number.text.startswith(f"+{one}")), "")
 
 
+def _fault(case: Case) -> Look:
+    """Refuse what cannot be priced, or connect it free if the operator wants that (rule C11)."""
+    if case.rules.free_on_fault and case.ordinary:
+        pool = unlimited_pool("freecall", case)
+        return Look(Step.FREECALL, case.fault, allows=True, pool=pool)
+    return Look(Step.DENY, case.fault, reason=Reason.RATING_FAULT)
+
+
 def _free_inbound(case: Case) -> Look:
     if not case.call_type.inbound:
         return Look(Step.FREE_INBOUND, "the call is outbound")
@@ -222,17 +237,24 @@ def _endless(case: Case) -> Pool | None:
 
 
 def _plan_minutes(case: Case, used: Mapping[str, int]) -> Look:
-    found = []
-    for pool in case.pools:
-        left = max(0, pool.size_seconds - used.get(pool.name, 0))
-        found.append(f"{pool.name}: {left} of {pool.size_seconds} s left")
-        if left:
-            return Look(Step.PLAN_MINUTES, "; ".join(found), allows=True, pool=pool)
-    return Look(Step.PLAN_MINUTES, "; ".join(found) or "no plan covers it")
+    """Say which pool pays: the first that has a slice left, else the one that has most."""
+    left = [(pool, _left(pool, used)) for pool in case.pools]
+    says = "; ".join(f"{pool.name}: {free} of {pool.size_seconds} s left" for pool, free in left)
+    whole = next((one for one in left if one[1] >= one[0].slice_seconds), None)
+    pool, free = whole or max(left, key=itemgetter(1), default=(None, 0))
+    if free:
+        return Look(Step.PLAN_MINUTES, says, allows=True, pool=pool)
+    return Look(Step.PLAN_MINUTES, says or "no plan covers it")
+
+
+def _left(pool: Pool, used: Mapping[str, int]) -> int:
+    return max(0, pool.size_seconds - used.get(pool.name, 0))
 
 
 def _credit(case: Case) -> Look:
     """Say whether money pays: the user may spend it, a rate is published, and a slice fits."""
+    if case.fault:
+        return Look(Step.CREDIT, case.fault, reason=Reason.RATING_FAULT)
     if not case.may_spend:
         return Look(Step.CREDIT, "no plan lets the user spend it", reason=Reason.NO_LICENCE)
     if not case.tariff:
@@ -241,14 +263,24 @@ def _credit(case: Case) -> Look:
     if limit_of := _too_dear(case):
         says = f"the rate is higher than the {limit_of} may pay"
         return Look(Step.CREDIT, says, reason=Reason.LIMIT_RATE, limit_of=limit_of)
-    slices = money_slices(case)
+    terms = case.terms(None, money=True)
+    slices = terms.next_slices(case.facts.now_ms // 1000, 0, 0, case.rules.slice_seconds)
     budget, reason, limit_of = _budget(case)
-    least = slices[-1].micros
-    if case.facts.spendable > 0 and least <= budget:
-        says = f"{format_amount(budget)} {case.facts.currency} may be spent"
-        return Look(Step.CREDIT, says, allows=True)
-    says = f"{format_amount(budget)} may be spent, {format_amount(least)} is needed"
-    return Look(Step.CREDIT, says, reason=reason, limit_of=limit_of)
+    says = f"{format_amount(budget)} {case.facts.currency} may be spent"
+    if _longest(case, slices):
+        return Look(Step.CREDIT, says, allows=True, slices=slices)
+    says = f"{says}, {format_amount(slices[-1].micros)} is needed"
+    return Look(Step.CREDIT, says, reason=reason, limit_of=limit_of, slices=slices)
+
+
+def _longest(case: Case, slices: Sequence[Slice]) -> Slice | None:
+    """Give the longest slice that there is money for.
+
+    Credit at or below zero carries no chargeable call, whatever its rate (rule C9).
+    """
+    budget, _, _ = _budget(case)
+    fitting = (one for one in slices if one.micros <= budget)
+    return next(fitting, None) if case.facts.spendable > 0 else None
 
 
 def _too_dear(case: Case) -> str:
@@ -259,18 +291,9 @@ def _too_dear(case: Case) -> str:
     return ""
 
 
-def money_slices(case: Case) -> tuple[Slice, ...]:
-    """List the slices of money that the call may be granted first, if money may pay for it."""
-    if not case.may_spend or not case.tariff or _too_dear(case):
-        return ()
-    terms = case.terms(None, money=True)
-    return terms.next_slices(case.facts.now_ms // 1000, 0, 0, case.rules.slice_seconds)
-
-
 def _budget(case: Case) -> tuple[int, Reason, str]:
     """Give the least of what may be spent, and what sets it."""
     bounds = [(case.facts.spendable, Reason.NO_CREDIT, "")]
-    # Credit at or below zero carries no chargeable call, whatever its rate (rule C9).
     if case.facts.spendable > 0:
         bounds += [(one.micros, Reason(one.reason), one.limit_of) for one in case.facts.bounds]
     return min(bounds, key=itemgetter(0))
@@ -278,16 +301,15 @@ def _budget(case: Case) -> tuple[int, Reason, str]:
 
 def lasts_seconds(case: Case, decision: Decision, used: Mapping[str, int]) -> int:
     """Give how long an allowed call may go on, if nobody else spends meanwhile."""
-    if decision.terms is None:
+    terms = decision.terms
+    if terms is None:
         return 0
-    pool = decision.terms.pool
-    included = pool.size_seconds - used.get(pool.name, 0) if pool else 0
-    included = min(included, case.seconds_max)
-    if not decision.slices or case.facts.spendable <= 0:
+    included = min(_left(terms.pool, used), case.seconds_max) if terms.pool else 0
+    if not terms.tariff or case.facts.spendable <= 0:
         return included
     budget, _, _ = _budget(case)
     start = case.facts.now_ms // 1000 + included
-    return min(included + affordable(case.tariff, start, max(0, budget)), case.seconds_max)
+    return min(included + affordable(terms.tariff, start, max(0, budget)), case.seconds_max)
 
 
 def refused(reason: Reason, says: str) -> Decision:

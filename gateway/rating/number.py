@@ -19,7 +19,11 @@ _E164_CHARACTERS_MAX = 16
 
 
 class Kind(StrEnum):
-    """What sort of number it is. Where a country does not tell mobile from fixed, it is fixed."""
+    """What sort of number it is.
+
+    Where a country does not tell mobile from fixed, it is fixed, and so are numbers of companies
+    and of the Internet. Other are personal numbers, pagers, and ranges that are not known.
+    """
 
     FIXED = "fixed"
     MOBILE = "mobile"
@@ -34,6 +38,8 @@ class Kind(StrEnum):
 _KINDS = {
     PhoneNumberType.FIXED_LINE: Kind.FIXED,
     PhoneNumberType.FIXED_LINE_OR_MOBILE: Kind.FIXED,
+    PhoneNumberType.VOIP: Kind.FIXED,
+    PhoneNumberType.UAN: Kind.FIXED,
     PhoneNumberType.MOBILE: Kind.MOBILE,
     PhoneNumberType.TOLL_FREE: Kind.TOLL_FREE,
     PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
@@ -58,8 +64,9 @@ class Number:
 def read_number(dialed: str, country: str, international: Sequence[str] = ()) -> Number | None:
     """Read what a caller in ``country`` (empty: not known) dialed; nothing if it is no number.
 
-    Internationally with ``+``, with a prefix of ``international`` (those of the PBX), or with the
-    prefix that the country has (``00`` if it is not known); else as it is dialed in the country.
+    As it is dialed in the country; or internationally with ``+``, the prefix that the country has
+    (``00`` if it is not known), or one of ``international``, those of the PBX. What is a number in
+    the country is none of another, though it begins like a prefix of the PBX.
     """
     if not _DIALED.fullmatch(dialed):
         return None
@@ -67,34 +74,44 @@ def read_number(dialed: str, country: str, international: Sequence[str] = ()) ->
         country and short_numbers.is_emergency_number(dialed, country)
     ):
         return Number(dialed, Kind.EMERGENCY, country)
+    parsed = _parsed(dialed, country)
     prefixes = international if country else (*international, "00")
     prefix = max((one for one in prefixes if dialed.startswith(one)), key=len, default="")
-    wanted = "+" + dialed.removeprefix(prefix) if prefix else dialed
+    if prefix and not (parsed and phonenumbers.is_valid_number(parsed)):
+        parsed = _parsed("+" + dialed.removeprefix(prefix), country)
+    if parsed is None:
+        return None
+    # It may have as many digits as a whole number, and be dialed like one.
+    valid = phonenumbers.is_valid_number(parsed)
+    if not valid and short_numbers.is_valid_short_number(parsed):
+        home = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        return Number(dialed, Kind.SHORT, home)
+    return _number(parsed, country)
+
+
+def _parsed(text: str, country: str) -> PhoneNumber | None:
     try:
-        parsed = phonenumbers.parse(wanted, country or None)
+        return phonenumbers.parse(text, country or None)
     except NumberParseException:
         return None
-    if not wanted.startswith("+") and _is_short(parsed, country):
-        return Number(dialed, Kind.SHORT, country)
-    return _number(parsed)
 
 
-def _is_short(parsed: PhoneNumber, country: str) -> bool:
-    """Tell a short number of a country from a whole one, which may have as few digits."""
-    return bool(
-        short_numbers.is_valid_short_number_for_region(parsed, country)
-        and not phonenumbers.is_valid_number(parsed)
-    )
-
-
-def _number(parsed: PhoneNumber) -> Number | None:
+def _number(parsed: PhoneNumber, caller: str) -> Number | None:
     text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     possible = phonenumbers.is_possible_number_with_reason(parsed)
     # A length that is right is enough: plans know new ranges late, and the card has the price.
     if possible != ValidationResult.IS_POSSIBLE or len(text) > _E164_CHARACTERS_MAX:
         return None
-    country = phonenumbers.region_code_for_number(parsed) or ""
-    kind = _KINDS.get(phonenumbers.number_type(parsed), Kind.OTHER)
+    # Networks overlook digits too many: with them, a number is as premium as without.
+    known = phonenumbers.PhoneNumber()
+    known.merge_from(parsed)
+    phonenumbers.truncate_too_long_number(known)
+    kind = _KINDS.get(phonenumbers.number_type(known), Kind.OTHER)
+    if kind is not Kind.PREMIUM and not phonenumbers.is_valid_number(parsed):
+        kind = Kind.OTHER
+    # A number that several countries share, such as +1 800, is the caller's if his is one of them.
+    own = bool(caller) and phonenumbers.is_valid_number_for_region(parsed, caller)
+    country = caller if own else phonenumbers.region_code_for_number(parsed) or ""
     # Of more than one country, such as +800 and +881, is "001".
     return Number(text, kind, country if country.isalpha() else "")
 

@@ -72,9 +72,12 @@ class Plans(_Part):
     plans: dict[Annotated[str, Field(pattern=_NAME)], Plan]
 
     @model_validator(mode="after")
-    def _knows_where_to(self) -> "Plans":
+    def _fits_together(self) -> "Plans":
         known = {"domestic", "international", *(_ZONE + name for name in self.zones)}
         for name, plan in self.plans.items():
+            if len({include.name for include in plan.includes}) < len(plan.includes):
+                message = f"plans.{name}: two includes have one name"
+                raise ValueError(message)
             for include in plan.includes:
                 for where in include.to:
                     if where not in known and not is_country(where):
@@ -112,7 +115,7 @@ def read_plans(source: str, text: str) -> Plans:
         return Plans.model_validate(tomllib.loads(text))
     except ValidationError as error:
         raise BadInputError([_fault(source, one) for one in error.errors()]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError([Fault(source, "file", "", str(error))]) from error
 
 

@@ -64,8 +64,8 @@ def _time_zone(text: str) -> str:
 def _list(pattern: re.Pattern[str], what: str) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         words = tuple(text.split(","))
-        if not all(map(pattern.fullmatch, words)):
-            raise ValueError(f"must be {what}, separated by commas")
+        if not all(map(pattern.fullmatch, words)) or len(set(words)) < len(words):
+            raise ValueError(f"must be {what}, separated by commas, each once")
         return words
 
     return read
@@ -98,8 +98,10 @@ def _seconds(text: str) -> int:
 
 def _licences(text: str) -> dict[str, int]:
     found = [_LICENCE.fullmatch(word) for word in text.split(",")]
-    if not all(found):
-        raise ValueError("must be PLAN=NUMBER or PLAN:COUNTRY=NUMBER, separated by commas")
+    if not all(found) or len({match[1] for match in found if match}) < len(found):
+        raise ValueError(
+            "must be PLAN=NUMBER or PLAN:COUNTRY=NUMBER, separated by commas, each once"
+        )
     return {match[1]: int(match[2]) for match in found if match}
 
 

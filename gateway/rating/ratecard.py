@@ -32,10 +32,11 @@ class RateCard:
     def tariff(
         self, direction: Direction, currency: str, number: str, now_ms: int
     ) -> Tariff | None:
-        """Give what prices an E.164 number now, or nothing where no row does."""
+        """Give what prices an E.164 number now; nothing, or an empty tariff, where no row does."""
         table = self.tables.get((direction, currency), {})
         for rows in longest_first(table, number.removeprefix("+")):
-            if tariff := in_force(rows, now_ms):
+            tariff = in_force(rows, now_ms)
+            if tariff is not None:
                 return tariff
         return None
 
@@ -43,15 +44,12 @@ class RateCard:
 def in_force(rows: tuple[Rate, ...], now_ms: int) -> Tariff | None:
     """Choose of the rows of a prefix those that hold now: for each time of the week, the latest.
 
-    Nothing if none holds at all other times.
+    Nothing if none does; an empty tariff if none holds at all other times.
     """
-    if len(rows) == 1:
-        return rows if rows[0].from_ms <= now_ms < rows[0].until_ms else None
-    begun = {row.times: row for row in rows if row.from_ms <= now_ms}
-    found = {times: row for times, row in begun.items() if now_ms < row.until_ms}
-    if () not in found:
-        return None
-    return (*(row for times, row in found.items() if times), found[()])
+    found = {row.times: row for row in rows if row.from_ms <= now_ms < row.until_ms}
+    if () in found:
+        return (*(row for times, row in found.items() if times), found[()])
+    return () if found else None
 
 
 def read_cards(*cards: tuple[str, str]) -> RateCard:

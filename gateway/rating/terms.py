@@ -7,6 +7,9 @@ from gateway.rating.number import Kind
 from gateway.rating.plan import Periods, Pool
 from gateway.rating.price import Rate, Slice, Tariff, price, slices
 
+# Goes up whenever what is pinned changes: a call may live while another version is started.
+_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -36,14 +39,9 @@ class Terms:
         return self.tariff[-1].currency if self.tariff else ""
 
     @property
-    def prefix(self) -> str:
-        """Give the prefix that the tariff is of, if there is one."""
-        return self.tariff[-1].prefix if self.tariff else ""
-
-    @property
     def rate(self) -> str:
-        """Name the card's version and the row that prices the call (rule M8)."""
-        return f"{self.tariff[-1].card}:{self.tariff[-1].row}" if self.tariff else ""
+        """Name the versions and rows of cards that price the call (rule M8)."""
+        return ",".join(f"{rate.card}:{rate.row}" for rate in self.tariff)
 
     def periods(self, now_ms: int) -> Periods:
         """Give day and month of a time, as the account counts them."""
@@ -92,14 +90,18 @@ class Terms:
             self.pool.ends_ms,
         )
         limits = (self.seconds_max, self.time_zone, self.kind, self.country, self.international)
-        return json.dumps([self.tariff, pool, *limits], separators=(",", ":"))
+        return json.dumps([_VERSION, self.tariff, pool, *limits], separators=(",", ":"))
 
     @classmethod
     def pinned(cls, text: str) -> "Terms":
-        """Read back what `pin` wrote."""
-        rates, pool, seconds_max, time_zone, kind, country, international = json.loads(text)
+        """Read back what `pin` wrote. Raises ValueError for what another version wrote."""
+        version, *cells = json.loads(text)
+        if version != _VERSION:
+            message = f"terms of version {version}, not {_VERSION}"
+            raise ValueError(message)
+        rates, pool, seconds_max, time_zone, kind, country, international = cells
         return cls(
-            tuple(_rate(*cells) for cells in rates),
+            tuple(_rate(*rate) for rate in rates),
             Pool(*pool) if pool else None,
             seconds_max,
             time_zone,

@@ -9,7 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from gateway.rating.case import CallType, Facts, Rules, open_case
+from gateway.rating.case import CallType, Facts, Rules, dialed_number, open_case
 from gateway.rating.decision import decide
 from gateway.rating.number import read_number
 from gateway.rating.ratecard import RateCard, read_cards
@@ -95,10 +95,10 @@ def _report_decisions(out: Console, cards: RateCard, dialed: list[str]) -> None:
     def lookup(number: str) -> object:
         return longest(plain, number[1:])
 
-    def decision(number: str) -> object:
-        case = open_case(rules, CallType.USER_OUT, number, facts)
-        assert case
-        return decide(case, {})
+    def decision(dialed: str) -> object:
+        number = dialed_number(rules, CallType.USER_OUT, dialed, members)
+        assert number
+        return decide(open_case(rules, CallType.USER_OUT, number, facts), {})
 
     def kind(number: str) -> object:
         return read_number.__wrapped__(number, "DE")

@@ -51,7 +51,7 @@ async def serving(
     """Serve the API on the store, and the cards on a folder, while inside."""
     cards = card("44,Britain,0.6,0,1,1,USD")
     keep_versions(cards, folder)
-    decider = Decider(store.statements, Rules(cards, plans()), free_on_fault=False)
+    decider = Decider(store.statements, Rules(cards, plans()))
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         served = Api(client, port, cards)
         tables = [

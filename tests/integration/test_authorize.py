@@ -215,7 +215,7 @@ async def test_an_emergency_number_that_only_the_account_s_country_has_is_connec
 
 
 async def decided(store: Store, request: CallRequest, rules: Rules = RULES) -> Decided:
-    return await Decider(store.statements, rules, free_on_fault=False).quote(request)
+    return await Decider(store.statements, rules).quote(request)
 
 
 async def test_emergency_numbers_are_connected_with_the_store_down(store: Store) -> None:

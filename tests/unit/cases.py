@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from gateway.rating.case import Bound, CallType, Case, Facts, Rules, open_case
+from gateway.rating.case import Bound, CallType, Case, Facts, Rules, dialed_number, open_case
 from gateway.rating.decision import Decision, decide
 from gateway.rating.plan import Plans, read_plans
 from gateway.rating.ratecard import RateCard
@@ -17,6 +17,7 @@ UNIT = 1_000_000
 BERLIN, PARIS, LONDON = "+4930123456", "+33142685300", "+442071838750"
 NEW_YORK, TORONTO, SAN_JUAN = "+12125550123", "+14165550123", "+17877250123"
 HARARE = "+2634700123"
+IRIDIUM = "+881612345678"
 GERMAN_PREMIUM, BRITISH_TOLL_FREE, TOLL_FREE = "+499001234567", "+448081570123", "+18005550100"
 
 
@@ -78,9 +79,10 @@ class World:
         )
 
     def case(self, to: str, call_type: str = "user_out") -> Case:
-        opened = open_case(self.rules, CallType(call_type), to, self.facts())
-        assert opened
-        return opened
+        facts, asked = self.facts(), CallType(call_type)
+        number = dialed_number(self.rules, asked, to, facts.user_profile, facts.profile)
+        assert number
+        return open_case(self.rules, asked, number, facts)
 
     def decide(self, to: str, call_type: str = "user_out") -> Decision:
         return decide(self.case(to, call_type), self.used)

@@ -3,9 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.rating.case import Bound, CallType, Facts, open_case
+from gateway.rating.case import Bound, CallType, Rules, dialed_number
 from gateway.rating.decision import Step, lasts_seconds
-from gateway.rating.number import Kind
 from gateway.rating.plan import UNLIMITED_SECONDS
 from gateway.rating.price import CALL_SECONDS_MAX
 from tests.unit.cases import (
@@ -13,6 +12,7 @@ from tests.unit.cases import (
     BRITISH_TOLL_FREE,
     GERMAN_PREMIUM,
     HARARE,
+    IRIDIUM,
     LONDON,
     NEW_YORK,
     PARIS,
@@ -23,7 +23,6 @@ from tests.unit.cases import (
     UNIT,
     World,
 )
-from tests.unit.rates import NOW_MS
 
 POOR = World(spendable=0)
 NOTHING: dict[str, str] = {"plans": "none"}
@@ -289,7 +288,8 @@ def test_the_last_seconds_of_a_pool_are_a_shorter_slice_and_money_follows() -> N
     # C7.
     user = World(BOTH, used={GERMAN_POOL: 7200 - 25})
     decision = user.decide(BERLIN)
-    assert (decision.step, decision.seconds, decision.micros) == (Step.PLAN_MINUTES, 25, 0)
+    # Less than a slice: money follows at once.
+    assert (decision.step, decision.seconds, decision.micros) == (Step.PLAN_MINUTES, 85, UNIT)
     assert [(one.seconds, one.micros) for one in decision.slices] == [(60, UNIT)]
     assert lasts_seconds(user.case(BERLIN), decision, user.used) == 25 + 600
 
@@ -335,29 +335,120 @@ def test_the_longest_call_cuts_the_first_slice() -> None:
 @pytest.mark.parametrize(
     ("profile", "why"),
     [
-        ({"plans": "gold"}, "no plan 'gold'"),
         ({"country": "XX"}, "country = 'XX'"),
         ({"premium": "maybe"}, "premium = 'maybe'"),
         ({"colour": "red"}, "colour = 'red'"),
         ({"licences": "domestic"}, "PLAN=NUMBER"),
+        ({"licences": "domestic:DE=1,domestic:DE=2"}, "each once"),
+        ({"plans": "domestic,domestic"}, "each once"),
         ({"seconds_max": "0"}, "seconds from 1"),
         ({"time_zone": "Mars/Olympus"}, "time zone"),
         ({"allowed": "4a"}, "prefixes of digits"),
         ({"rate_max": "-1"}, "not negative"),
     ],
 )
-def test_what_does_not_go_together_is_a_fault_of_rating(profile: dict[str, str], why: str) -> None:
+def test_what_is_set_wrong_is_named(profile: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         World(account=profile).decide(BERLIN)
 
 
-def test_what_is_no_number_opens_no_case() -> None:
-    assert open_case(RULES, CallType.USER_OUT, "*67", World().facts()) is None
+FREE = replace(RULES, free_on_fault=True)
+
+
+@pytest.mark.parametrize(
+    ("to", "call_type", "rules", "step", "reason"),
+    [
+        (BERLIN, "user_out", RULES, Step.DENY, "rating_fault"),
+        (BERLIN, "user_out", FREE, Step.FREECALL, None),
+        (BERLIN, "user_in", RULES, Step.FREE_INBOUND, None),
+        ("110", "user_out", RULES, Step.EMERGENCY, None),
+        (GERMAN_PREMIUM, "user_out", FREE, Step.POLICY, "premium"),
+        ("116117", "user_out", FREE, Step.DENY, "rating_fault"),
+        (IRIDIUM, "user_out", FREE, Step.DENY, "rating_fault"),
+    ],
+)
+def test_a_plan_that_is_not_published_any_more_is_a_fault_of_rating(
+    *, to: str, call_type: str, rules: Rules, step: Step, reason: str | None
+) -> None:
+    # C11: deny, or connect free what costs little. The policy goes before, and emergencies do.
+    asker = World({"plans": "gold,credits"}, rules=rules)
+    decision = asker.decide(to, call_type)
+    assert (decision.step, decision.reason) == (step, reason)
+
+
+def test_a_call_that_is_free_by_a_fault_lasts_no_longer_than_others_and_asks_for_no_money() -> None:
+    asker = World({"plans": "gold", "seconds_max": "90"}, rules=FREE)
+    decision = asker.decide(BERLIN)
+    assert (decision.seconds, decision.micros, decision.slices) == (90, 0, ())
+    assert decision.terms
+    assert decision.terms.pool
+    assert decision.terms.pool.name == "freecall:2026-11"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        pytest.param("+4990012345670", id="premium with a digit too many"),
+        pytest.param("090012345670", id="the same as it is dialed at home"),
+    ],
+)
+def test_a_digit_too_many_makes_a_premium_number_no_cheaper(to: str) -> None:
+    # Networks overlook it.
+    for plans, call_type in (("domestic-120,credits", "user_out"), (DIAL_OUT["plans"], "conf_out")):
+        decision = World({"plans": plans}).decide(to, call_type)
+        assert (decision.step, decision.reason) == (Step.POLICY, "premium")
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        pytest.param(IRIDIUM, id="a satellite"),
+        pytest.param("+870773123456", id="ships"),
+        pytest.param("+4911833", id="a short number, dialed internationally"),
+        pytest.param("+447012345678", id="a personal number"),
+        pytest.param("+4932123456789012"[:13], id="a range that is not known"),
+    ],
+)
+def test_no_plan_covers_what_is_dear_by_its_kind(to: str) -> None:
+    for plans, call_type in (
+        ("international,domestic", "user_out"),
+        ("audio-conferencing", "conf_out"),
+    ):
+        assert World({"plans": plans}).case(to, call_type).pools == ()
+
+
+def test_a_number_of_several_countries_is_of_the_caller_s() -> None:
+    for country in ("US", "CA"):
+        domestic = World({"country": country, "user_policy": "domestic"})
+        assert domestic.decide("18005550100").step is not Step.POLICY
+
+
+def test_of_two_pools_the_one_with_a_slice_left_pays() -> None:
+    user = World(
+        {"plans": "domestic-120,domestic-240"}, licences={("DE", "domestic-120,domestic-240"): 1}
+    )
+    second = "domestic-240:domestic:DE:2026-11"
+    for used, pool, seconds in (
+        ({GERMAN_POOL: 7141}, second, 60),
+        ({GERMAN_POOL: 7140}, GERMAN_POOL, 60),
+        ({GERMAN_POOL: 7170, second: 14_390}, GERMAN_POOL, 30),
+        ({GERMAN_POOL: 7190, second: 14_370}, second, 30),
+    ):
+        decision = user.but(used=used).decide(BERLIN)
+        assert decision.terms
+        assert decision.terms.pool
+        assert (decision.terms.pool.name, decision.seconds) == (pool, seconds)
+
+
+def test_a_dial_in_that_the_card_prices_is_paid_though_its_range_is_not_known() -> None:
+    # C3: seven digits behind 808 are none of the lengths that phonenumbers knows.
+    decision = World(NOTHING).decide("+44808157012", "conf_in")
+    assert (decision.step, decision.micros) == (Step.CREDIT, 2 * UNIT)
 
 
 def test_the_dialed_number_of_a_dial_in_is_read_by_the_country_of_the_pbx() -> None:
-    facts = Facts(NOW_MS, "USD", UNIT, {"country": "DE"})
     rules = replace(RULES, country="US")
-    case = open_case(rules, CallType.CONF_IN, "8005550100", facts)
-    assert case
-    assert (case.number.text, case.number.kind) == (TOLL_FREE, Kind.TOLL_FREE)
+    german = {"country": "DE"}
+    for call_type, number in (("conf_in", TOLL_FREE), ("user_in", "+498005550100")):
+        read = dialed_number(rules, CallType(call_type), "8005550100", german)
+        assert (read and read.text) == number

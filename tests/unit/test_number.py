@@ -31,8 +31,6 @@ TYPES = {
         ("2025550123", "CA", "+12025550123"),
         ("0612345678", "IT", "+390612345678"),
         ("84951234567", "RU", "+74951234567"),
-        pytest.param("01134960999", "GB", "+441134960999", id="Leeds, and not a prefix of the US"),
-        pytest.param("0111234567", "JP", "+81111234567", id="Sapporo, and not a prefix of the US"),
     ],
 )
 def test_a_number_is_read_as_its_country_dials(dialed: str, country: str, text: str) -> None:
@@ -47,6 +45,36 @@ def test_a_pbx_may_have_international_prefixes_of_its_own(prefix: str) -> None:
     assert number == Number("+4930123456", Kind.FIXED, "DE")
 
 
+@pytest.mark.parametrize(
+    ("dialed", "country", "text"),
+    [
+        pytest.param("01134960999", "GB", "+441134960999", id="Leeds"),
+        pytest.param("0115612345", "IT", "+390115612345", id="Turin"),
+        pytest.param("0112901234", "JP", "+81112901234", id="Sapporo"),
+        pytest.param("01143211234", "IN", "+911143211234", id="Delhi"),
+    ],
+)
+def test_what_is_a_number_in_the_country_has_no_prefix_of_the_pbx(
+    dialed: str, country: str, text: str
+) -> None:
+    for international in ((), ("00", "011")):
+        number = read_number(dialed, country, international)
+        assert number
+        assert number.text == text
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_a_premium_number_with_a_digit_too_many_is_as_premium(country: str) -> None:
+    example = phonenumbers.example_number_for_type(country, PhoneNumberType.PREMIUM_RATE)
+    if example is None:
+        return
+    text = phonenumbers.format_number(example, PhoneNumberFormat.E164)
+    longer = read_number(f"{text}0", "")
+    # Some are numbers of another kind with one digit more; others are none, or of no country.
+    valid = phonenumbers.is_valid_number(phonenumbers.parse(f"{text}0"))
+    assert longer is None or valid or longer.kind is Kind.PREMIUM or not longer.country
+
+
 def test_the_longest_prefix_of_the_pbx_is_taken_off() -> None:
     number = read_number("00114930123456", "", ("00", "0011"))
     assert number == Number("+4930123456", Kind.FIXED, "DE")
@@ -56,7 +84,7 @@ def test_the_longest_prefix_of_the_pbx_is_taken_off() -> None:
     "dialed",
     [
         *("", "+", "00", "442071838750", "02071838750", "+0442071838750", "000442071838750"),
-        *("+123456", "+1234567890123456", "+44 2071838750", "+44\n2071838750", "+442071838750\n"),
+        *("+1234567890123456", "+44 2071838750", "+44\n2071838750", "+442071838750\n"),
         *("++442071838750", "+4420718#8750", "+\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "*100"),
         *("+4420718387500000", "0" * 40, "0044"),
     ],
@@ -110,11 +138,12 @@ def test_emergency_numbers_are_known_nearly_everywhere() -> None:
 
 def test_the_emergency_number_of_one_country_is_none_of_another() -> None:
     assert read_number("110", "DE") == Number("110", Kind.EMERGENCY, "DE")
-    assert read_number("110", "GB") is None
+    assert read_number("110", "GB") == Number("110", Kind.SHORT, "GB")
 
 
 @pytest.mark.parametrize(
-    ("dialed", "country"), [("116117", "DE"), ("411", "US"), ("118118", "GB"), ("3631", "FR")]
+    ("dialed", "country"),
+    [("116117", "DE"), ("411", "US"), ("118118", "GB"), ("3631", "FR"), ("+4911833", "DE")],
 )
 def test_a_short_number_is_none_of_the_numbers_that_begin_like_it(
     dialed: str, country: str

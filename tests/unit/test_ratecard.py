@@ -173,12 +173,11 @@ JANUARY_MS = 1_798_761_600_000
         (JANUARY_MS - 1, 2),
         (JANUARY_MS, 3),
         (JANUARY_MS + 31 * DAY_MS - 1, 3),
-        pytest.param(JANUARY_MS + 31 * DAY_MS, 4, id="no row of the longer prefix: the shorter"),
+        pytest.param(JANUARY_MS + 31 * DAY_MS, 2, id="the one before is in force again"),
+        pytest.param(JANUARY_MS - 400 * DAY_MS, 4, id="none of the longer prefix: the shorter"),
     ],
 )
-def test_a_row_is_in_force_from_its_date_until_another_begins_or_it_ends(
-    at_ms: int, row: int
-) -> None:
+def test_of_the_rows_that_are_in_force_the_one_that_began_last_holds(at_ms: int, row: int) -> None:
     cards = card(
         "4420,London,0.6,0,1,1,USD,2026-01-01,",
         "4420,London,0.7,0,1,1,USD,2027-01-01,2027-02-01T00:00Z",
@@ -186,6 +185,18 @@ def test_a_row_is_in_force_from_its_date_until_another_begins_or_it_ends(
         more="effective_from,effective_until",
     )
     assert found(cards, "+442071838750", at_ms) == [row]
+
+
+def test_days_and_hours_without_a_row_for_other_times_in_force_sell_nothing() -> None:
+    # Neither at their own times, nor by the price of a shorter prefix.
+    cards = card(
+        f"{BRITAIN},,,mon-fri,08:00-18:00",
+        f"{BRITAIN},,2027-01-01,,",
+        "4,Somewhere,0.01,0,60,60,USD,,,,",
+        more="effective_from,effective_until,days,hours",
+    )
+    assert found(cards, "+442071838750", JANUARY_MS - 1) == [2, 3]
+    assert found(cards, "+442071838750", JANUARY_MS) == []
 
 
 def test_a_date_begins_with_the_day_of_the_card_s_zone() -> None:

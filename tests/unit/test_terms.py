@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,14 +69,9 @@ def test_terms_name_what_priced_them() -> None:
     sold = tariff("44,Britain,0.6,0,60,60,USD")
     agreed = replace(terms(), tariff=sold)
     assert agreed.rate == f"{sold[0].card}:2"
-    assert (agreed.prefix, agreed.currency, agreed.destination) == ("44", "USD", "Britain")
+    assert (agreed.currency, agreed.destination) == ("USD", "Britain")
     without = replace(agreed, tariff=())
-    assert (without.rate, without.prefix, without.currency, without.destination) == (
-        "",
-        "",
-        "",
-        "DE",
-    )
+    assert (without.rate, without.currency, without.destination) == ("", "", "DE")
     assert without.charge(0, 90, 60) == (60, 0)
 
 
@@ -83,3 +79,13 @@ def test_money_does_not_pay_for_who_may_not_spend_it() -> None:
     minutes_only = terms(World({"plans": "domestic-120"}, spendable=UNIT))
     assert minutes_only.tariff == ()
     assert minutes_only.next_slices(0, 60, 60, 60) == ()
+
+
+def test_terms_that_another_version_pinned_are_refused() -> None:
+    with pytest.raises(ValueError, match="version 0"):
+        Terms.pinned(terms().pin().replace("[1,", "[0,", 1))
+
+
+def test_terms_name_every_row_that_may_price_a_call() -> None:
+    sold = tariff("44,Britain,60,0,1,1,USD,mon-fri,", "44,Britain,6,0,1,1,USD,,", more="days,hours")
+    assert replace(terms(), tariff=sold).rate == f"{sold[0].card}:2,{sold[0].card}:3"
