@@ -54,8 +54,8 @@ def quote_body(decided: Decided) -> dict[str, object]:
     }
     if decided.case:
         body |= _case_body(decided.case)
-    if decision.terms:
-        body |= _funding_body(decided, decision.terms)
+        if decision.terms:
+            body |= _funding_body(decided, decided.case, decision.terms)
     return body
 
 
@@ -74,16 +74,15 @@ def _case_body(case: Case) -> dict[str, object]:
     }
 
 
-def _funding_body(decided: Decided, terms: Terms) -> dict[str, object]:
+def _funding_body(decided: Decided, case: Case, terms: Terms) -> dict[str, object]:
     """Say what pays: first a pool, if there is one, and credit, if money may pay at all."""
-    decision, case, pool = decided.decision, decided.case, terms.pool
-    lasts = lasts_seconds(case, decision, decided.used) if case else decision.seconds
+    decision, available = decided.decision, case.facts.available
     return {
-        "pool": pool.name if pool else None,
+        "pool": terms.pool.name if terms.pool else None,
         "credit": bool(decision.slices),
         "first_slice_seconds": decision.seconds,
         "first_slice_cost": format_amount(decision.micros),
-        "lasts_seconds": lasts,
-        "available_before": format_amount(decided.available),
-        "available_after": format_amount(decided.available - decision.micros),
+        "lasts_seconds": lasts_seconds(case, decision, decided.used),
+        "available_before": format_amount(available),
+        "available_after": format_amount(available - decision.micros),
     }

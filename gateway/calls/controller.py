@@ -14,6 +14,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
+from gateway.rating.case import Case
 from gateway.rating.decision import Decision, Reason, Step
 from gateway.rating.terms import Terms
 
@@ -106,8 +107,8 @@ class Controller:
         if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
             _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
         refusal = _refusal_of(decision)
-        if decision.terms:
-            held = await self._hold(request, decided, decision.terms)
+        if decision.terms and decided.case:
+            held = await self._hold(request, decided, decided.case, decision.terms)
             if isinstance(held, Held):
                 return await self._allowed(request, decided, decision.terms, held)
             refusal = held
@@ -153,8 +154,9 @@ class Controller:
             return _refused(request, decided, Refused(Reason.CONFLICT))
         return Allowed(session.granted_seconds, session.number)
 
-    async def _hold(self, request: CallRequest, decided: Decided, terms: Terms) -> Held | Refused:
-        periods = terms.periods(decided.now_ms)
+    async def _hold(
+        self, request: CallRequest, decided: Decided, case: Case, terms: Terms
+    ) -> Held | Refused:
         return await self._ledger.hold(
             decided.account,
             request.call_id,
@@ -164,9 +166,9 @@ class Controller:
             number=decided.number,
             rate=terms.pin(),
             currency=terms.currency,
-            prefix=decided.case.prefix if decided.case else "",
-            day=periods.day,
-            month=periods.month,
+            prefix=case.prefix,
+            day=case.periods.day,
+            month=case.periods.month,
             seconds_max=AUTHORIZE_SECONDS_MAX,
             pool=terms.pool,
         )

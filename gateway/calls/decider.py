@@ -32,10 +32,17 @@ class Decided:
     number: str = ""
     account: str = ""
     user: str = ""
-    now_ms: int = 0
-    available: int = 0
     case: Case | None = None
     used: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """Who pays, and what is known of him."""
+
+    account: str
+    user: str
+    known: outcomes.Facts | None
 
 
 class Decider:
@@ -71,60 +78,61 @@ class Decider:
     ) -> Decided:
         if request.call_type not in _CALL_TYPES:
             return _refused(Reason.UNKNOWN_CALL_TYPE, f"{request.call_type!r} is no call type")
-        call_type = CallType(request.call_type)
-        number = dialed_number(self.rules, call_type, request.dialed)
+        call_type, rules = CallType(request.call_type), self.rules
+        number = dialed_number(rules, call_type, request.dialed)
         for_help = number and emergency(call_type, number).allows
         if number and for_help and request.dialed in UNIVERSAL_EMERGENCY:
             # Before any look at the store, which may be down (rule C2).
             return _emergency(call_type, number)
-        account, user = request.account, request.user
         try:
-            if call_type.owned:
-                owner = await self._statements.owner_of(number.text) if number else None
-                account, user = owner or "", ""
-            known = await self._statements.facts(account, user)
+            payer = await self._payer(request, call_type, number)
         except LedgerUnavailableError:
             # The caller's country is not known now: that of the PBX is the best guess.
             if number and for_help:
                 return _emergency(call_type, number)
             raise
-        if known is None:
-            return _refused(Reason.UNKNOWN_ACCOUNT, f"there is no account {account!r}")
-        if known.user is None and (user or not call_type.inbound):
-            return _refused(Reason.UNKNOWN_USER, f"{account} has no user {user!r}")
-        return await self._decide(call_type, request.dialed, user, known, facts)
+        case = _opened(rules, call_type, request.dialed, payer, facts)
+        return case if isinstance(case, Decided) else await self._decided(case, payer)
 
-    async def _decide(
-        self,
-        call_type: CallType,
-        dialed: str,
-        user: str,
-        known: outcomes.Facts,
-        facts: Callable[[outcomes.Facts, str], Facts],
-    ) -> Decided:
-        profiles = [party.profile for party in (known.user, known.party) if party]
-        number = dialed_number(self.rules, call_type, dialed, *profiles)
-        if number is None:
-            return _refused(Reason.BAD_NUMBER, f"{dialed!r} is no number")
-        if emergency(call_type, number).allows:
-            return _emergency(call_type, number)
-        try:
-            case = open_case(self.rules, call_type, number, facts(known, user))
-        except ValueError as error:
-            decision = refused(Reason.RATING_FAULT, str(error))
-            return Decided(decision, number.text, known.account, user)
+    async def _payer(
+        self, request: CallRequest, call_type: CallType, number: Number | None
+    ) -> "_Payer":
+        account, user = request.account, request.user
+        if call_type.owned:
+            owner = await self._statements.owner_of(number.text) if number else None
+            account, user = owner or "", ""
+        return _Payer(account, user, await self._statements.facts(account, user))
+
+    async def _decided(self, case: Case, payer: "_Payer") -> Decided:
         names = [pool.name for pool in case.pools]
-        used = await self._statements.pools(known.account, names) if names else {}
-        return Decided(
-            decide(case, used),
-            number.text,
-            known.account,
-            user,
-            known.now_ms,
-            known.available,
-            case,
-            used,
-        )
+        used = await self._statements.pools(payer.account, names) if names else {}
+        return Decided(decide(case, used), case.number.text, payer.account, payer.user, case, used)
+
+
+def _opened(
+    rules: Rules,
+    call_type: CallType,
+    dialed: str,
+    payer: _Payer,
+    facts: Callable[[outcomes.Facts, str], Facts],
+) -> Case | Decided:
+    """Join what is asked with what is known, or decide without, where something is not."""
+    known, user = payer.known, payer.user
+    if known is None:
+        return _refused(Reason.UNKNOWN_ACCOUNT, f"there is no account {payer.account!r}")
+    if known.user is None and (user or not call_type.inbound):
+        return _refused(Reason.UNKNOWN_USER, f"{payer.account} has no user {user!r}")
+    profiles = [party.profile for party in (known.user, known.party) if party]
+    number = dialed_number(rules, call_type, dialed, *profiles)
+    if number is None:
+        return _refused(Reason.BAD_NUMBER, f"{dialed!r} is no number")
+    if emergency(call_type, number).allows:
+        return _emergency(call_type, number)
+    try:
+        return open_case(rules, call_type, number, facts(known, user))
+    except ValueError as error:
+        fault = refused(Reason.RATING_FAULT, str(error))
+        return Decided(fault, number.text, payer.account, user)
 
 
 def _refused(reason: Reason, says: str) -> Decided:
@@ -148,7 +156,8 @@ def _facts(known: outcomes.Facts, user: str) -> Facts:
     return Facts(
         now_ms=known.now_ms,
         currency=known.currency,
-        spendable=known.available + known.overdraft,
+        available=known.available,
+        overdraft=known.overdraft,
         profile=known.party.profile,
         user=user,
         user_profile=known.user.profile if known.user else {},
@@ -160,7 +169,7 @@ def _facts(known: outcomes.Facts, user: str) -> Facts:
 
 def _unbounded(known: outcomes.Facts, user: str) -> Facts:
     """Say the same, as if there were all the money in the world."""
-    return replace(_facts(known, user), spendable=AMOUNT_MICROS_MAX, reached=None, bounds=())
+    return replace(_facts(known, user), available=AMOUNT_MICROS_MAX, reached=None, bounds=())
 
 
 def _bounds(parties: Sequence[tuple[str, Party]], periods: Periods) -> Iterator[Bound]:

@@ -84,13 +84,19 @@ class Facts:
 
     now_ms: int
     currency: str
-    spendable: int
+    available: int
     profile: Mapping[str, str]
+    overdraft: int = 0
     user: str = ""
     user_profile: Mapping[str, str] = field(default_factory=dict)
     licences: Mapping[tuple[str, str], int] = field(default_factory=dict)
     reached: tuple[str, str] | None = None
     bounds: tuple[Bound, ...] = ()
+
+    @property
+    def spendable(self) -> int:
+        """Give what may be spent: what is available, and beyond that an overdraft (rule M6)."""
+        return self.available + self.overdraft
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Granted, Held, Settled
 from gateway.ledger.store import Store
 from gateway.rating.price import Slice
+from tests.unit.cases import BERLIN, World
 
 CALLERS = 64
 CALLS = 10_000
@@ -38,6 +39,7 @@ LIMITS = {
 }
 
 SLICE = Slice(60, 10_000)
+TERMS = World().case(BERLIN).terms(None, money=True)  # what a call really keeps
 Operation = Callable[[int], Awaitable[object]]
 
 
@@ -66,7 +68,7 @@ class Bench:
             call_type="user_out",
             number="+4930123456",
             prefix="49",
-            rate='["49","Germany","USD",10000,12500,1,6,6,"outbound.csv:1f2e3d4c",12]',
+            rate=TERMS.pin(),
             currency="USD",
             day="2026-11-24",
             month="2026-11",

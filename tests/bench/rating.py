@@ -90,7 +90,7 @@ def _report_decisions(out: Console, cards: RateCard, dialed: list[str]) -> None:
     plain = {prefix: 1.0 for table in cards.tables.values() for prefix in table}
     rules = Rules(cards, plans())
     members = {"plans": "domestic,credits", "country": "DE"}
-    facts = Facts(NOW_MS, "USD", MONEY, {}, "ana", members, {("DE", "domestic,credits"): 50})
+    facts = Facts(NOW_MS, "USD", MONEY, {}, 0, "ana", members, {("DE", "domestic,credits"): 50})
 
     def lookup(number: str) -> object:
         return longest(plain, number[1:])

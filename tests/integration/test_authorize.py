@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
 
 from gateway.calls.decider import Decided, Decider
 from gateway.calls.ports import CallRequest
+from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.rating.case import Rules
 from tests.conftest import Store
 from tests.integration.agi import asked
@@ -178,6 +179,14 @@ async def test_calls_to_one_prefix_are_counted_within_a_minute(desk: Desk) -> No
     assert answers[2] == "DENY,limit_per_minute,"
 
 
+async def test_calls_that_a_plan_pays_are_counted_by_the_prefix_of_the_card_too(
+    desk: Desk,
+) -> None:
+    account = await desk.open("0", country="DE", plans="domestic-120", limit_per_minute="2")
+    answers = [(await desk.ask(account, f"+493012345{last}"))[0] for last in (1, 2, 3)]
+    assert [answer.partition(",")[0] for answer in answers] == ["ALLOW", "ALLOW", "DENY"]
+
+
 async def test_the_minutes_of_a_pool_are_never_held_twice(desk: Desk) -> None:
     # Minutes for 120 calls, and nobody who may spend money, of which there is none.
     account = await desk.open("0", country="DE", plans="domestic-120", licences="domestic-120:DE=0")
@@ -199,7 +208,10 @@ async def test_money_follows_at_once_where_a_pool_has_less_than_a_slice_left(des
     assert answer == f"ALLOW,105,{BERLIN}"
     call = await desk.call(call_id)
     assert (call["included_seconds"], call["held"]) == (45, "0.022500")
-    assert (call["state"], desk.told(call_id)["step"]) == ("authorized", "plan_minutes")
+    told = desk.told(call_id)
+    assert (call["state"], told["step"]) == ("authorized", "plan_minutes")
+    assert (told["seconds"], told["held"]) == (105, "0.022500")
+    assert (told["available_before"], told["available"]) == ("1.000000", "0.977500")
 
 
 async def test_an_emergency_number_that_only_the_account_s_country_has_is_connected(
@@ -219,10 +231,25 @@ async def decided(store: Store, request: CallRequest, rules: Rules = RULES) -> D
 
 
 async def test_emergency_numbers_are_connected_with_the_store_down(store: Store) -> None:
-    # C2.
+    # C2. Which country the caller is in is not known then; that of the PBX is.
+    german = replace(RULES, country="DE")
     async with store.frozen():
-        found = await decided(store, CallRequest("c", "user_out", "contoso", "ana", "112"))
-    assert (found.decision.step, found.decision.reason, found.number) == ("emergency", None, "112")
+        for dialed, rules in (("112", RULES), ("110", german)):
+            question = CallRequest("c", "user_out", "contoso", "ana", dialed)
+            found = await decided(store, question, rules)
+            assert (found.decision.step, found.decision.reason) == ("emergency", None)
+            assert found.number == dialed
+        with pytest.raises(LedgerUnavailableError):
+            await decided(store, CallRequest("c", "user_out", "contoso", "ana", "110"))
+
+
+async def test_an_emergency_number_of_the_pbx_s_country_is_none_of_a_caller_elsewhere(
+    store: Store, at: Books
+) -> None:
+    await at.store.ledger.configure(at.account, "set", profile={"country": "GB"})
+    question = CallRequest("c", "user_out", at.account, "alice", "110")
+    found = await decided(store, question, replace(RULES, country="DE"))
+    assert found.decision.reason == "no_rate"
 
 
 async def test_the_licences_of_all_users_make_the_pool(store: Store, at: Books) -> None:

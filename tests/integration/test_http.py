@@ -81,9 +81,14 @@ async def test_a_quote_is_given_without_a_call(api: Api, at: Books) -> None:
     _, refused = await api.get(f"{asked}911&type=fax")
     assert isinstance(refused, dict)
     assert (refused["allowed"], refused["reason"]) == (False, "unknown_call_type")
-    _, nobody = await api.get("/v1/quote")
-    assert isinstance(nobody, dict)
-    assert (nobody["allowed"], nobody["reason"]) == (False, "unknown_account")
+    for query, reason in (
+        ("", "unknown_account"),
+        (f"?account={at.account}&user=a%20b&to=911911", "unknown_user"),
+        (f"?account={at.account}&user=alice&to=%5B%2Fred%5D%00", "bad_number"),
+    ):
+        _, body = await api.get(f"/v1/quote{query}")
+        assert isinstance(body, dict)
+        assert (body["allowed"], body["reason"]) == (False, reason)
 
 
 async def test_no_quote_is_given_while_the_store_is_away(api: Api, at: Books, store: Store) -> None:

@@ -75,6 +75,8 @@ def test_a_quote_of_what_is_not_known_says_so(contoso: Shell) -> None:
         ("--to", "+18005550199", "--type", "conf_in"): "unknown_account",
         (*contoso_pays, "ana", "--to", "110"): None,
     }
+    said = contoso.run("quote", *contoso_pays, "ana", "--to", "[/red]12")
+    assert "'[/red]12' is no number" in said.stdout
     for arguments, reason in reasons.items():
         shown = contoso.run("quote", "--json", *arguments)
         assert json.loads(shown.stdout)["reason"] == reason
@@ -85,9 +87,11 @@ def test_a_plan_that_is_gone_is_a_fault_of_rating_and_refused_unless_that_is_set
 ) -> None:
     # C11.
     (contoso.folder / "plans.toml").write_text("[plans.credits]\ncredits = true\n")
-    fault = contoso.run(*ANA, "--to", BERLIN, "--json", COINBOX_RATES__PLANS="plans.toml")
-    assert json.loads(fault.stdout)["reason"] == "rating_fault"
-    settings = {"COINBOX_RATES__PLANS": "plans.toml", "COINBOX_CALLS__ON_RATING_FAULT": "free"}
+    settings = {"COINBOX_RATES__PLANS": "plans.toml"}
+    for to, reason in ((BERLIN, "rating_fault"), ("110", None)):
+        shown = contoso.run(*ANA, "--to", to, "--json", **settings)
+        assert json.loads(shown.stdout)["reason"] == reason
+    settings["COINBOX_CALLS__ON_RATING_FAULT"] = "free"
     free = json.loads(contoso.run(*ANA, "--to", BERLIN, "--json", **settings).stdout)
     assert (free["allowed"], free["step"]) == (True, "freecall")
     assert free["pool"].startswith("freecall:2")

@@ -87,6 +87,8 @@ async def test_what_is_wrong_is_said_and_changes_nothing(operator: Operator) -> 
         (
             (card, right[card].replace("0.60", "free"), "rate_per_minute = 'free'"),
             (plans, "[plans.credits]\ncredit = true\n", "plans.credits.credit"),
+            (plans, "domestic = " + "[" * 5000, "plans.toml"),
+            (plans, f"[plans.x]\ncredits = {'9' * 5000}\n", "plans.toml"),
             (card, None, "No such file"),
         )
     ):

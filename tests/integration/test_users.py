@@ -95,6 +95,16 @@ def test_a_file_that_is_none_of_users_is_named(
         (("accounts", "set", "contoso", "--set", "country"), "NAME=VALUE"),
         (("accounts", "set", "contoso", "--set", "time_zone=Mars"), "time_zone = 'Mars'"),
         (("accounts", "set", "contoso", "--set", "licences=gold=5"), "no plan 'gold'"),
+        (("accounts", "set", "contoso", "--set", "licences=domestic-120=5"), "PLAN:COUNTRY=NUMBER"),
+        (
+            ("accounts", "set", "contoso", "--set", "licences=audio-conferencing:US=5"),
+            "takes PLAN=NUMBER",
+        ),
+        (
+            ("accounts", "set", "contoso", "--set", "licences=domestic-120-user=5"),
+            "no shared pool",
+        ),
+        (("accounts", "set", "contoso", "--set", "plans=credits,credits"), "each once"),
         (("accounts", "set", "contoso", "--set", "limit_calls=many"), "limit_calls = 'many'"),
         (("users", "set", "contoso", "ana", "--set", "premium=yes"), "premium = 'yes'"),
         (("users", "set", "con toso", "ana"), "'con toso'"),

@@ -29,6 +29,11 @@ class Gateway:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def data(self) -> Path:
+        """Its folder of data, with the embedded store."""
+        return self._folder / "data"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings['http']['port']}"
 
@@ -115,7 +120,7 @@ class Gateway:
 
     def _configure(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"data_dir = {json.dumps(str(self._folder / 'data'))}"]
+        lines = [f"data_dir = {json.dumps(str(self.data))}"]
         for name, section in self.settings.items():
             lines.append(f"[{name}]")
             # Strings, numbers, booleans and lists are written alike in JSON and TOML.

@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.ledger import embedded
+from gateway.ledger.connection import Server, connect
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.store import Store
+from gateway.rating.price import Slice
 from tests.lab.lab import Lab
+from tests.lab.processes import until
 from tests.lab.scenes import BRITAIN, GERMANY, settled
 from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
 
@@ -108,6 +114,46 @@ async def test_a_call_whose_end_was_missed_while_ami_was_cut_is_settled_exactly(
 
     assert body["spent"] == "0.011250"  # 0.01 + 6/60 of 0.0125
     assert await lab.asterisk.records() == {}
+
+
+@asynccontextmanager
+async def a_hold_that_cannot_be_read(lab: Lab, account: str) -> AsyncIterator[None]:
+    """Hold something for a call whose terms were written by no version of the gateway."""
+    async with connect(embedded.url(lab.gateway.data / "store")) as redis:
+        ledger = Ledger(Store(Server(redis), 16))
+        await ledger.hold(
+            account,
+            "unreadable",
+            [Slice(60, 1)],
+            user="alice",
+            call_type="user_out",
+            number=BRITAIN,
+            prefix="44",
+            rate="the terms",
+            currency="USD",
+            day="2026-11-24",
+            month="2026-11",
+            seconds_max=2,
+        )
+        yield
+        await ledger.void(account, "unreadable", user="alice", cause=16)
+
+
+async def test_a_hold_that_cannot_be_read_stands_in_no_other_s_way(lab: Lab, account: str) -> None:
+    calls = await lab.call(GERMANY_PREFIX + "250", Caller(account, talk_seconds=3))
+    await calls.until_answered()
+    async with a_hold_that_cannot_be_read(lab, account):
+        async with ami_cut(lab):
+            await calls.finished()
+            await lab.asterisk.until_idle()
+
+        async def charged() -> bool:
+            return (await lab.gateway.account(account))["spent"] == "0.011250"
+
+        await until(charged, "the call beside it is settled")
+        # Looked at twice, it is still there: nobody may say what it costs.
+        await until(lambda: lab.gateway.log().count("hold.failed") >= 1, "it is said")
+        assert (await lab.gateway.account(account))["held"] == "0.000001"
 
 
 async def test_the_pbx_ends_a_call_on_time_with_the_gateway_gone(lab: Lab, account: str) -> None:

@@ -69,7 +69,7 @@ class World:
         return Facts(
             now_ms=at_ms,
             currency="USD",
-            spendable=self.spendable,
+            available=self.spendable,
             profile=self.account,
             user="ana",
             user_profile=profile,
