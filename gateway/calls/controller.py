@@ -278,8 +278,13 @@ def _refusal_of(decision: Decision) -> Refused:
 
 
 def _refused(request: CallRequest, decided: Decided, refusal: Refused) -> Reason:
-    """Tell why a call may not be made: what the decision said, or the ledger."""
+    """Tell why a call may not be made: what the decision said, or what the ledger has left."""
     decision = decided.decision
+    said = (
+        {"step": decision.step, "says": decision.looks[-1].says}
+        if decision.reason
+        else {"step": Step.DENY, "available": format_amount(refusal.available)}
+    )
     _log.info(
         "call.refused",
         call=request.call_id,
@@ -289,8 +294,6 @@ def _refused(request: CallRequest, decided: Decided, refusal: Refused) -> Reason
         dialed=request.dialed,
         reason=refusal.reason,
         limit_of=refusal.limit_of,
-        step=decision.step if decision.reason else Step.DENY,
-        says=decision.looks[-1].says if decision.reason else "",
-        available=format_amount(refusal.available),
+        **said,
     )
     return Reason(refusal.reason)
