@@ -15,7 +15,8 @@ from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 from gateway.rating.case import Case
-from gateway.rating.decision import Decision, Reason, Step
+from gateway.rating.decision import Decision
+from gateway.rating.steps import Reason, Step
 from gateway.rating.terms import Terms
 
 # The caller hears nothing meanwhile, and the dialplan does not wait much longer.

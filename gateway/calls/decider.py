@@ -17,9 +17,10 @@ from gateway.rating.case import (
     dialed_number,
     open_case,
 )
-from gateway.rating.decision import Decision, Reason, decide, emergency, refused
+from gateway.rating.decision import Decision, decide, refused
 from gateway.rating.number import UNIVERSAL_EMERGENCY, Number
 from gateway.rating.plan import Periods
+from gateway.rating.steps import Reason, emergency
 
 _CALL_TYPES = frozenset(CallType)
 

@@ -20,7 +20,7 @@ from gateway import names
 from gateway.calls.controller import Allowed, Answer, Emergency
 from gateway.calls.ports import CallRequest
 from gateway.pbx.variables import ANSWER
-from gateway.rating.decision import Reason
+from gateway.rating.steps import Reason
 
 HEADER_BYTES_MAX = 16_384
 # Longer than a decision takes at worst; a silent peer goes.

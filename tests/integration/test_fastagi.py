@@ -8,7 +8,7 @@ from gateway.calls.controller import Allowed
 from gateway.calls.ports import CallRequest
 from gateway.pbx import fastagi
 from gateway.pbx.fastagi import FastAgi
-from gateway.rating.decision import Reason
+from gateway.rating.steps import Reason
 from tests.integration.agi import CALL, asked, header, listening, said
 from tests.lab.ports import Ports
 from tests.lab.processes import until

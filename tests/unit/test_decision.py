@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from gateway.rating.case import Bound, CallType, Rules, dialed_number
-from gateway.rating.decision import Step, lasts_seconds
+from gateway.rating.decision import lasts_seconds
 from gateway.rating.plan import UNLIMITED_SECONDS
 from gateway.rating.price import CALL_SECONDS_MAX
+from gateway.rating.steps import Step
 from tests.unit.cases import (
     BERLIN,
     BRITISH_TOLL_FREE,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.rating.decision import Reason
+from gateway.rating.steps import Reason
 
 FILE = Path(__file__).parents[2] / "dialplan/extensions-coinbox.conf"
 
