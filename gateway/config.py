@@ -20,7 +20,12 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from gateway.errors import BadInputError, Fault
 
@@ -125,7 +130,7 @@ class RateSettings(_Section):
 class DialingSettings(_Section):
     """How the PBXes dial."""
 
-    country: Annotated[str, Field(pattern=r"^(?:[A-Z]{2})?$")] = ""
+    country: str = ""
     international: tuple[Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], ...] = ()
 
 
@@ -196,6 +201,10 @@ def load(file: Path | None) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise BadInputError([_fault(file, fault) for fault in error.errors()]) from error
+    except SettingsError as error:
+        # A variable that is no JSON, where a list or a section is wanted.
+        why = f'{error}: a list is written as JSON, such as ["a.csv"]'
+        raise BadInputError([Fault("environment", "COINBOX_...", "", why)]) from error
 
 
 def _fault(file: Path | None, fault: ErrorDetails) -> Fault:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from gateway.errors import Fault
 
@@ -17,7 +17,7 @@ def csv_rows(
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     last = first = 0
     try:
-        header = next(lines, [])
+        header = [name.strip() for name in next(lines, [])]
         if why := wrong_header(header):
             faults.append(Fault(f"{source}: row 1", "columns", ",".join(header), why))
             return
@@ -25,7 +25,7 @@ def csv_rows(
         for cells in filter(None, lines):
             last = lines.line_num
             if len(cells) == len(header):
-                yield last, dict(zip(header, cells, strict=True))
+                yield last, dict(zip(header, map(str.strip, cells), strict=True))
             else:
                 why = f"the row must have {len(header)} columns"
                 faults.append(Fault(f"{source}: row {last}", "columns", ",".join(cells), why))
@@ -33,3 +33,14 @@ def csv_rows(
             faults.append(Fault(source, "rows", "", "there are none"))
     except csv.Error as error:
         faults.append(Fault(f"{source}: row {last + 1}", "row", "", str(error)))
+
+
+def wrong_columns(header: list[str], required: Collection[str], known: Collection[str]) -> str:
+    """Say what is wrong with the names of columns, or nothing."""
+    faults = {
+        "missing": [name for name in required if name not in header],
+        "unknown": [name for name in header if name not in known],
+        "there twice": sorted({name for name in header if header.count(name) > 1}),
+    }
+    said = "; ".join(f"{what}: {', '.join(found)}" for what, found in faults.items() if found)
+    return said and f"{said} (known are {', '.join(known)}, with commas between)"

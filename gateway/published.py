@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -15,23 +16,39 @@ from gateway.rating.number import is_country
 from gateway.rating.plan import Plans, read_plans
 from gateway.rating.ratecard import RateCard, read_cards
 
+T = TypeVar("T")
+
 _log = structlog.get_logger()
 
 
 def load_rules(settings: Settings) -> Rules:
     """Read cards and plans. Raises BadInputError."""
+    faults: list[Fault] = []
+    cards = _read(faults, load_cards, *settings.rates.cards)
+    plans = _read(faults, load_plans, settings.rates.plans)
     dialing = settings.dialing
     if dialing.country and not is_country(dialing.country):
         why = "must be a country (ISO 3166 alpha-2)"
-        raise BadInputError([Fault("settings", "dialing.country", dialing.country, why)])
+        faults.append(Fault("settings", "dialing.country", dialing.country, why))
+    if faults or cards is None or plans is None:
+        raise BadInputError(faults)
     return Rules(
-        cards=load_cards(*settings.rates.cards),
-        plans=load_plans(settings.rates.plans),
+        cards=cards,
+        plans=plans,
         country=dialing.country,
         international=dialing.international,
         slice_seconds=settings.calls.slice_seconds,
         free_on_fault=settings.calls.on_rating_fault == "free",
     )
+
+
+def _read(faults: list[Fault], load: Callable[..., T], *files: Path) -> T | None:
+    """Load files, or note what is wrong with them."""
+    try:
+        return load(*files)
+    except BadInputError as error:
+        faults += error.faults
+        return None
 
 
 def load_plans(file: Path) -> Plans:
@@ -87,4 +104,5 @@ async def reload(wanted: asyncio.Event, settings: Settings, use: Callable[[Rules
         else:
             use(rules)
             gc.freeze()  # as at the start: no collection is to walk the cards
-            _log.info("rules.loaded", versions=sorted(rules.cards.versions))
+            versions, plans = sorted(rules.cards.versions), sorted(rules.plans.plans)
+            _log.info("rules.loaded", versions=versions, plans=plans)

@@ -7,6 +7,7 @@ from gateway.calls.ports import CallRequest
 from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.money import format_amount
 from gateway.rating.case import CallType, Case
+from gateway.rating.columns import moment_ms
 from gateway.rating.decision import lasts_seconds
 from gateway.rating.price import price, rate_at
 from gateway.rating.terms import Terms
@@ -19,14 +20,18 @@ def routes(decider: Decider) -> web.RouteTableDef:
 
     @table.get("/v1/quote")
     async def quote(request: web.Request) -> web.Response:
-        asked = question(
-            request.query.get("account", ""),
-            request.query.get("user", ""),
-            request.query.get("to", ""),
-            request.query.get("type", CallType.USER_OUT),
-        )
+        query = request.query
+        # What is not escaped as it should be: a plus arrives as a space.
+        to, call_type = query.get("to", "").replace(" ", "+", 1), query.get("type", "user_out")
         try:
-            decided = await decider.quote(asked)
+            at_ms = moment_ms(query.get("at", "").replace(" ", "+", 1), "UTC", 0) or None
+            if not to or call_type not in set(CallType):
+                raise ValueError("must name to, and a type of call if any")  # noqa: TRY301 - as at
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        asked = question(query.get("account", ""), query.get("user", ""), to, call_type)
+        try:
+            decided = await decider.quote(asked, at_ms)
         except LedgerUnavailableError:
             return web.json_response({"error": "the store is out of reach"}, status=503)
         return web.json_response(quote_body(decided))
@@ -82,7 +87,8 @@ def _funding_body(decided: Decided, case: Case, terms: Terms) -> dict[str, objec
         "credit": bool(decision.slices),
         "first_slice_seconds": decision.seconds,
         "first_slice_cost": format_amount(decision.micros),
-        "lasts_seconds": lasts_seconds(case, decision, decided.used),
+        "lasts_seconds": lasts_seconds(case, terms, decided.used),
+        "longest_seconds": terms.seconds_max,
         "available_before": format_amount(available),
         "available_after": format_amount(available - decision.micros),
     }

@@ -103,7 +103,13 @@ class Controller:
         decided = await self._decider.decide(request)
         decision = decided.decision
         if decision.step is Step.EMERGENCY:
-            _log.warning("call.emergency_asked", call=request.call_id, number=decided.number)
+            _log.warning(
+                "call.emergency_asked",
+                call=request.call_id,
+                account=request.account,
+                user=request.user,
+                number=decided.number,
+            )
             return Emergency(decided.number)
         if decision.reason is Reason.RATING_FAULT or decision.step is Step.FREECALL:
             _log.error("rating.fault", call=request.call_id, error=decision.looks[-1].says)
@@ -281,11 +287,12 @@ def _refusal_of(decision: Decision) -> Refused:
 def _refused(request: CallRequest, decided: Decided, refusal: Refused) -> Reason:
     """Tell why a call may not be made: what the decision said, or what the ledger has left."""
     decision = decided.decision
-    said = (
-        {"step": decision.step, "says": decision.looks[-1].says}
-        if decision.reason
-        else {"step": Step.DENY, "available": format_amount(refusal.available)}
-    )
+    if decision.reason:
+        said = {"step": decision.step, "says": decision.looks[-1].says}
+    else:
+        counted = refusal.reason in (Reason.LIMIT_CALLS, Reason.LIMIT_PER_MINUTE)
+        step = Step.POLICY if counted else Step.DENY
+        said = {"step": step, "available": format_amount(refusal.available)}
     _log.info(
         "call.refused",
         call=request.call_id,

@@ -58,13 +58,19 @@ class Decider:
         """Decide by other rules from now on."""
         self.rules = rules
 
-    async def quote(self, request: CallRequest) -> Decided:
+    async def quote(self, request: CallRequest, at_ms: int | None = None) -> Decided:
         """Decide a call that nobody makes, by the money and the limits as they are now.
+
+        ``at_ms`` is another time than now, for cards and plans.
 
         Precedence: unknown_call_type, emergency numbers, unknown_account, unknown_user, bad_number,
         settings that cannot be read, then the steps. Raises LedgerUnavailableError.
         """
-        return await self._asked(request, _facts)
+
+        def facts(known: outcomes.Facts, user: str) -> Facts:
+            return _facts(replace(known, now_ms=at_ms or known.now_ms), user)
+
+        return await self._asked(request, facts)
 
     async def decide(self, request: CallRequest) -> Decided:
         """Decide a call for which money, or minutes, are to be held next; as `quote`.
@@ -120,15 +126,20 @@ def _opened(
     """Join what is asked with what is known, or decide without, where something is not."""
     known, user = payer.known, payer.user
     if known is None:
-        return _refused(Reason.UNKNOWN_ACCOUNT, f"there is no account {payer.account!r}")
+        nobody = f"nobody owns {dialed!r}, or it is no number of {rules.country or 'any country'}"
+        says = nobody if call_type.owned else f"there is no account {payer.account!r}"
+        return _refused(Reason.UNKNOWN_ACCOUNT, says)
     if known.user is None and (user or not call_type.inbound):
         return _refused(Reason.UNKNOWN_USER, f"{payer.account} has no user {user!r}")
     profiles = [party.profile for party in (known.user, known.party) if party]
     number = dialed_number(rules, call_type, dialed, *profiles)
-    if number is None:
-        return _refused(Reason.BAD_NUMBER, f"{dialed!r} is no number")
-    if emergency(call_type, number).allows:
+    if number and emergency(call_type, number).allows:
         return _emergency(call_type, number)
+    if number is None or call_type is CallType.EMERGENCY_OUT:
+        says = f"{dialed!r} is no {'emergency ' if number else ''}number"
+        if not any(profile.get("country") for profile in profiles) and not rules.country:
+            says = f"{says}: no country is set, so only + or 00 and a country code begin one"
+        return _refused(Reason.BAD_NUMBER, says)
     try:
         return open_case(rules, call_type, number, facts(known, user))
     except ValueError as error:
@@ -150,7 +161,7 @@ def _facts(known: outcomes.Facts, user: str) -> Facts:
     periods = Periods.of(known.now_ms, time_zone)
     parties = [("account", known.party), *([("user", known.user)] if known.user else [])]
     reached = [
-        (Reason.LIMIT_CALLS, limit_of)
+        (Reason.LIMIT_CALLS, limit_of, party.limits.calls)
         for limit_of, party in parties
         if 0 < party.limits.calls <= party.usage.calls
     ]

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -12,7 +11,7 @@ import typer
 from gateway import app, config, names, published
 from gateway.admin.accounts import account_body
 from gateway.cli.profiles import Changes, SetOption, pairs, read_changes
-from gateway.cli.terminal import ConfigOption, amount, checked, fail, out
+from gateway.cli.terminal import ConfigOption, amount, checked, fail, moment, out
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
 from gateway.ledger.statements import Statements
@@ -156,7 +155,7 @@ def grant(
     checked("ACCOUNT", account, names.ACCOUNT)
     micros = _more_than_zero(amount_text)
     checked("--reference", reference, names.REFERENCE)
-    expires_ms = None if expires is None else _moment("--expires", expires)
+    expires_ms = None if expires is None else _expiry(expires)
 
     async def run() -> Granted | Refused:
         async with app.open_store(config.load(config_file)) as store:
@@ -246,13 +245,5 @@ def _number(text: str) -> str:
     return number.text
 
 
-def _moment(name: str, text: str) -> int:
-    """Read a time, in UTC if it names no zone, as epoch milliseconds."""
-    if text == "never":
-        return NEVER_MS
-    try:
-        at = datetime.fromisoformat(text)
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(str(error), param_hint=name) from error
-    return int(at.timestamp() * 1000)
+def _expiry(text: str) -> int:
+    return NEVER_MS if text == "never" else moment("--expires", text)

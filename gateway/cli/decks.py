@@ -119,6 +119,8 @@ def import_decks(  # noqa: PLR0913 - an option for each thing that a deck may le
         fail(f"{output}: is there already; --force replaces it")
     encoding = _encoding(encoding)
     texts = [(str(file), published.read_text(file, encoding)) for file in _files(decks)]
+    if not texts:
+        fail(f"{', '.join(map(str, decks))}: there are no files of a tariff plan")
     _import(texts, options, output, force=force)
 
 

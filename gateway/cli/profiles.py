@@ -53,9 +53,7 @@ def read_changes(
     faults, texts, limits = [], {}, {}
     for name, text in values.items():
         try:
-            if name not in (USER_NAMES if of_user else NAMES):
-                known = ", ".join(USER_NAMES if of_user else NAMES)
-                raise ValueError(f"must be one of {known}")  # noqa: TRY301 - said as the others are
+            _known(name, of_user=of_user)
             if name in _COUNTS:
                 limits[_COUNTS[name]] = _count(text)
             elif name in _AMOUNTS:
@@ -68,6 +66,15 @@ def read_changes(
     if faults:
         raise BadInputError(faults)
     return Changes(texts, limits)
+
+
+def _known(name: str, *, of_user: bool) -> None:
+    if name not in NAMES:
+        message = f"there is no {name}; there are {', '.join(USER_NAMES if of_user else NAMES)}"
+        raise ValueError(message)
+    if of_user and name not in USER_NAMES:
+        message = f"{name} is set for the account only"
+        raise ValueError(message)
 
 
 def _count(text: str) -> int:

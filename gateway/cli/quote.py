@@ -1,7 +1,6 @@
 """``coinbox quote``: what would be answered to a call, why, what it costs, how long it lasts."""
 
 import asyncio
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.table import Table
 from gateway import app, config, names, published
 from gateway.admin.quotes import question, quote_body
 from gateway.calls.decider import Decided, Decider
-from gateway.cli.terminal import ConfigOption, checked, out
+from gateway.cli.terminal import ConfigOption, checked, moment, out
 from gateway.ledger.statements import Statements
 from gateway.rating.case import CallType
 
@@ -21,6 +20,7 @@ def quote(
     user: Annotated[str, typer.Option(help="Who calls, or the organizer of a conference.")] = "",
     to: Annotated[str, typer.Option(help="The number, as it is dialed.")],
     call_type: Annotated[CallType, typer.Option("--type", help="Which leg.")] = CallType.USER_OUT,
+    at: Annotated[str, typer.Option(help="Another time than now, such as 2027-01-31T12:00Z.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As the HTTP API writes it.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
@@ -31,13 +31,14 @@ def quote(
     ):
         if word:
             checked(name, word, pattern)
+    at_ms = moment("--at", at) if at else None
     settings = config.load(config_file)
     rules = published.load_rules(settings)
 
     async def run() -> Decided:
         async with app.open_store(settings) as store:
             decider = Decider(Statements(store), rules)
-            return await decider.quote(question(account, user, to, call_type))
+            return await decider.quote(question(account, user, to, call_type), at_ms)
 
     body = quote_body(asyncio.run(run()))
     if as_json:
@@ -65,7 +66,9 @@ def _print(body: dict[str, Any]) -> None:
             f"held      {body['first_slice_cost']} for the first {body['first_slice_seconds']} s;"
             f" available {body['available_before']}, then {body['available_after']}"
         )
-        out.print(f"lasts     {timedelta(seconds=body['lasts_seconds'])}, if nobody else spends")
+        lasts, longest = body["lasts_seconds"], body["longest_seconds"]
+        why = "the longest that a call may" if lasts == longest else "if nobody else spends"
+        out.print(f"lasts     {lasts // 3600}:{lasts // 60 % 60:02}:{lasts % 60:02}, {why}")
     limit_of = f" of the {body['limit_of']}" if body["limit_of"] else ""
     verdict = "allowed" if body["allowed"] else f"refused, {body['reason']}{limit_of}"
     out.print(f"answer    {verdict}, by step {body['step']}")

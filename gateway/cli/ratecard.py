@@ -14,8 +14,8 @@ from rich.text import Text
 
 from gateway import config, published
 from gateway.cli.decks import import_decks
-from gateway.cli.terminal import ConfigOption, fail, out
-from gateway.rating.columns import COLUMNS, Direction, moment_ms
+from gateway.cli.terminal import ConfigOption, fail, moment, out
+from gateway.rating.columns import COLUMNS, Direction
 from gateway.rating.difference import Change, Kind, differences
 from gateway.rating.price import Rate, rate_at
 from gateway.rating.ratecard import RateCard
@@ -55,8 +55,14 @@ def check(
     ] = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """Load cards together, as the gateway does. Ends with 1 and every fault if it would not."""
-    card = published.load_cards(*_cards(cards or [], config_file))
+    """Load cards together, as the gateway does; without any, those of the settings, and plans.
+
+    Ends with 1, and names every fault, if the gateway would refuse them.
+    """
+    if cards:
+        card = published.load_cards(*cards)
+    else:
+        card = published.load_rules(config.load(config_file)).cards
     table = Table("version", "rows", "prefixes", "currencies", "directions")
     for version in card.versions:
         rates = [(direction, rate) for direction, rate in _rates(card) if rate.card == version]
@@ -141,11 +147,11 @@ def show(
     config_file: ConfigOption = None,
 ) -> None:
     """Show the rows of cards, or those that price a number: of the longest prefix."""
-    at_ms = _moment_ms(at)
+    at_ms = moment("--at", at) if at else int(time() * 1000)
     cards = named or []
     number = cards.pop() if cards and _NUMBER.fullmatch(cards[-1]) else ""
     card = published.load_cards(*_cards([Path(one) for one in cards], config_file))
-    rows = _priced(card, number, at_ms) if number else _rates(card)
+    rows = _priced(card, number, at_ms) if number else _rates(card, at_ms if at else None)
     bodies = [{"direction": direction, **_body(rate)} for direction, rate in rows]
     bodies.sort(key=_title)
     if number and not bodies:
@@ -159,18 +165,13 @@ def show(
         out.print(f"{len(bodies) - limit} rows more")
 
 
-def _moment_ms(text: str) -> int:
-    try:
-        return moment_ms(text, "UTC", int(time() * 1000))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--at") from error
-
-
-def _rates(card: RateCard) -> Iterator[tuple[Direction, Rate]]:
+def _rates(card: RateCard, at_ms: int | None = None) -> Iterator[tuple[Direction, Rate]]:
+    """Give all rows, or those that are in force at a time."""
     for (direction, _), table in sorted(card.tables.items()):
         for prefix in sorted(table):
             for rate in table[prefix]:
-                yield direction, rate
+                if at_ms is None or rate.from_ms <= at_ms < rate.until_ms:
+                    yield direction, rate
 
 
 def _priced(card: RateCard, number: str, at_ms: int) -> Iterator[tuple[Direction, Rate]]:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway.money import parse_amount
+from gateway.rating.columns import moment_ms
 
 # What is shown comes from files and from callers: a bracket in it is no markup.
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -40,3 +41,11 @@ def amount(name: str, text: str) -> int:
         return parse_amount(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=name) from error
+
+
+def moment(name: str, text: str) -> int:
+    """Read a time, in UTC if it names no zone, as epoch milliseconds, or say what is wrong."""
+    try:
+        return moment_ms(text, "UTC", 0)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}", param_hint=name) from error

@@ -14,7 +14,7 @@ from gateway.admin.accounts import party_body
 from gateway.cli.profiles import USER_NAMES, Changes, SetOption, pairs, read_changes
 from gateway.cli.terminal import ConfigOption, checked, err, fail, out
 from gateway.config import Settings
-from gateway.csvrows import csv_rows
+from gateway.csvrows import csv_rows, wrong_columns
 from gateway.errors import BadInputError, Fault
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Party, Refused
@@ -34,8 +34,8 @@ def set_user(
     settings = config.load(config_file)
     plans = published.load_plans(settings.rates.plans)
     read = read_changes(f"user {user}", pairs(changes), plans, of_user=True)
-    _set(account, {user: read}, settings)
-    out.print(f"{account}: user {user} is set")
+    added = _set(account, {user: read}, settings)
+    out.print(f"{account}: user {user} is {'added' if added else 'set'}")
 
 
 @commands.command("import")
@@ -49,8 +49,8 @@ def import_users(
     settings = config.load(config_file)
     plans = published.load_plans(settings.rates.plans)
     users = read_users(str(file), published.read_text(file), plans)
-    _set(account, users, settings)
-    out.print(f"{account}: {len(users)} users are set")
+    added = _set(account, users, settings)
+    out.print(f"{account}: {len(users)} users set, {added} of them added")
 
 
 def read_users(source: str, text: str, plans: Plans) -> dict[str, Changes]:
@@ -76,18 +76,16 @@ def read_users(source: str, text: str, plans: Plans) -> dict[str, Changes]:
 
 
 def _wrong_header(header: list[str]) -> str:
-    known = ("user", *USER_NAMES)
-    if "user" in header and len(set(header)) == len(header) and set(header) <= set(known):
-        return ""
-    return f"must be user, and any of {', '.join(USER_NAMES)}, each once"
+    return wrong_columns(header, ["user"], ["user", *USER_NAMES])
 
 
-def _set(account: str, users: Mapping[str, Changes], settings: Settings) -> None:
-    """Set users one after the other; each by itself is done once."""
+def _set(account: str, users: Mapping[str, Changes], settings: Settings) -> int:
+    """Set users one after the other; each by itself is done once. Give how many are new."""
 
-    async def run() -> Refused | None:
+    async def run() -> Refused | int:
         async with app.open_store(settings) as store:
             ledger = Ledger(store)
+            known = await Statements(store).users(account)
             # On a terminal only: elsewhere it would write an empty line.
             shown = track(users.items(), "users", console=err, disable=not err.is_terminal)
             for user, changes in shown:
@@ -96,10 +94,12 @@ def _set(account: str, users: Mapping[str, Changes], settings: Settings) -> None
                 )
                 if refused:
                     return refused
-            return None
+            return len(users.keys() - known.keys())
 
-    if refused := asyncio.run(run()):
-        fail(f"account {account}: {refused.reason}")
+    outcome = asyncio.run(run())
+    if isinstance(outcome, Refused):
+        fail(f"account {account}: {outcome.reason}")
+    return outcome
 
 
 @commands.command("list")

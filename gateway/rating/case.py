@@ -79,7 +79,7 @@ class Facts:
 
     Profiles are as they were set; ``user`` is empty where nobody dials. ``licences`` count users by
     what each has of his own: a country, and plans. ``reached`` is a limit that lets no further call
-    begin, and whose it is.
+    begin, whose it is, and how many it allows.
     """
 
     now_ms: int
@@ -90,7 +90,7 @@ class Facts:
     user: str = ""
     user_profile: Mapping[str, str] = field(default_factory=dict)
     licences: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    reached: tuple[str, str] | None = None
+    reached: tuple[str, str, int] | None = None
     bounds: tuple[Bound, ...] = ()
 
     @property

@@ -57,7 +57,7 @@ def _destination(text: str) -> str:
 def picos(text: str) -> int:
     """Read an amount of units as pico-units."""
     if not _MONEY.fullmatch(text):
-        raise ValueError("must be a decimal that is not negative")
+        raise ValueError("must be a decimal that is not negative, as 123456.123456789012 at most")
     return int(Decimal(text) * _PICOS_PER_UNIT)
 
 
@@ -73,10 +73,8 @@ def _picos_if_any(text: str) -> int | None:
 
 def _seconds(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not _SECONDS.fullmatch(text) or int(text) < least:
-            raise ValueError(f"must be whole seconds, {least} or more")
-        if int(text) > CALL_SECONDS_MAX:
-            raise ValueError(f"must be at most {CALL_SECONDS_MAX}")
+        if not _SECONDS.fullmatch(text) or not least <= int(text) <= CALL_SECONDS_MAX:
+            raise ValueError(f"must be whole seconds, {least} to {CALL_SECONDS_MAX}")
         return int(text)
 
     return read

@@ -93,11 +93,8 @@ def _allowed(case: Case, looks: list[Look], used: Mapping[str, int]) -> Decision
     return Decision(tuple(looks), terms, money.slices, otherwise, seconds, micros)
 
 
-def lasts_seconds(case: Case, decision: Decision, used: Mapping[str, int]) -> int:
-    """Give how long an allowed call may go on, if nobody else spends meanwhile."""
-    terms = decision.terms
-    if terms is None:
-        return 0
+def lasts_seconds(case: Case, terms: Terms, used: Mapping[str, int]) -> int:
+    """Give how long a call may go on by its terms, if nobody else spends meanwhile."""
     included = min(left_of(terms.pool, used), case.seconds_max) if terms.pool else 0
     if not terms.tariff or case.facts.spendable <= 0:
         return included

@@ -16,6 +16,10 @@ UNIVERSAL_EMERGENCY = frozenset({"000", "112", "911", "999"})
 _DIALED = re.compile(r"\+?[0-9]{2,30}")
 # ITU-T E.164: at most 15 digits.
 _E164_CHARACTERS_MAX = 16
+# A premium number that lacks more of its digits reaches nobody.
+_UNFINISHED_DIGITS_MAX = 5
+# With more digits behind it, it is no short number that was dialed.
+_SURPLUS_DIGITS_MAX = 3
 
 
 class Kind(StrEnum):
@@ -70,23 +74,19 @@ def read_number(dialed: str, country: str, international: Sequence[str] = ()) ->
     """
     if not _DIALED.fullmatch(dialed):
         return None
-    if dialed in UNIVERSAL_EMERGENCY or (
-        country and short_numbers.is_emergency_number(dialed, country)
-    ):
-        return Number(dialed, Kind.EMERGENCY, country)
+    # Also with what some phones put before it: +112, and 0112 for those who get a line by 0.
+    digits = dialed.lstrip("+0") or dialed
+    for help_line in (dialed, digits):
+        if help_line in UNIVERSAL_EMERGENCY or (
+            country and short_numbers.is_emergency_number(help_line, country)
+        ):
+            return Number(help_line, Kind.EMERGENCY, country)
     parsed = _parsed(dialed, country)
     prefixes = international if country else (*international, "00")
     prefix = max((one for one in prefixes if dialed.startswith(one)), key=len, default="")
     if prefix and not (parsed and phonenumbers.is_valid_number(parsed)):
         parsed = _parsed("+" + dialed.removeprefix(prefix), country)
-    if parsed is None:
-        return None
-    # It may have as many digits as a whole number, and be dialed like one.
-    valid = phonenumbers.is_valid_number(parsed)
-    if not valid and short_numbers.is_valid_short_number(parsed):
-        home = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-        return Number(dialed, Kind.SHORT, home)
-    return _number(parsed, country)
+    return _number(parsed, dialed, country) if parsed else None
 
 
 def _parsed(text: str, country: str) -> PhoneNumber | None:
@@ -96,24 +96,59 @@ def _parsed(text: str, country: str) -> PhoneNumber | None:
         return None
 
 
-def _number(parsed: PhoneNumber, caller: str) -> Number | None:
+def _number(parsed: PhoneNumber, dialed: str, caller: str) -> Number | None:
+    """Say what was read; nothing if it is too long or too short for any number.
+
+    A length that is right is enough: plans know new ranges late, and the card has the price.
+    """
     text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    possible = phonenumbers.is_possible_number_with_reason(parsed)
-    # A length that is right is enough: plans know new ranges late, and the card has the price.
-    if possible != ValidationResult.IS_POSSIBLE or len(text) > _E164_CHARACTERS_MAX:
-        return None
-    # Networks overlook digits too many: with them, a number is as premium as without.
-    known = phonenumbers.PhoneNumber()
-    known.merge_from(parsed)
-    phonenumbers.truncate_too_long_number(known)
-    kind = _KINDS.get(phonenumbers.number_type(known), Kind.OTHER)
-    if kind is not Kind.PREMIUM and not phonenumbers.is_valid_number(parsed):
-        kind = Kind.OTHER
     # A number that several countries share, such as +1 800, is the caller's if his is one of them.
     own = bool(caller) and phonenumbers.is_valid_number_for_region(parsed, caller)
     country = caller if own else phonenumbers.region_code_for_number(parsed) or ""
-    # Of more than one country, such as +800 and +881, is "001".
-    return Number(text, kind, country if country.isalpha() else "")
+    if not country.isalpha():
+        country = ""  # of more than one country, such as +800 and +881, is "001"
+    if phonenumbers.is_valid_number(parsed):
+        kind = _KINDS.get(phonenumbers.number_type(parsed), Kind.OTHER)
+        return Number(text, kind, country)
+    kind = _kind_of_unknown(parsed)
+    if kind is Kind.SHORT:
+        home = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        return Number(dialed, kind, home)
+    possible = phonenumbers.is_possible_number_with_reason(parsed) == ValidationResult.IS_POSSIBLE
+    if not possible or parsed.italian_leading_zero or len(text) > _E164_CHARACTERS_MAX:
+        return None
+    return Number(text, kind, country)
+
+
+def _kind_of_unknown(parsed: PhoneNumber) -> Kind:
+    """Tell the kind of a number that no plan knows: premium and short ones stay what they are.
+
+    Networks overlook digits too many, and a number may have been left unfinished.
+    """
+    national = phonenumbers.national_significant_number(parsed)
+    longer = [national + "1" * more for more in range(1, _UNFINISHED_DIGITS_MAX + 1)]
+    shorter = [national[:length] for length in range(len(national) - 1, 3, -1)]
+    premium = (
+        phonenumbers.number_type(_like(parsed, other)) == PhoneNumberType.PREMIUM_RATE
+        for other in (*shorter, *longer)
+    )
+    if any(premium):
+        return Kind.PREMIUM
+    least = max(3, len(national) - _SURPLUS_DIGITS_MAX)
+    starts = [_like(parsed, national[:length]) for length in range(least, len(national) + 1)]
+    home = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    short = any(
+        # Those for messages alone cannot be called.
+        short_numbers.is_valid_short_number(start)
+        and not short_numbers.is_sms_service_for_region(start, home)
+        for start in starts
+    )
+    return Kind.SHORT if short else Kind.OTHER
+
+
+def _like(parsed: PhoneNumber, national: str) -> PhoneNumber:
+    """Give the number with another national part."""
+    return PhoneNumber(country_code=parsed.country_code, national_number=int(national))
 
 
 def is_country(code: str) -> bool:

@@ -63,7 +63,7 @@ def _time_zone(text: str) -> str:
 
 def _list(pattern: re.Pattern[str], what: str) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
-        words = tuple(text.split(","))
+        words = tuple(word.strip() for word in text.split(","))
         if not all(map(pattern.fullmatch, words)) or len(set(words)) < len(words):
             raise ValueError(f"must be {what}, separated by commas, each once")
         return words
@@ -97,12 +97,15 @@ def _seconds(text: str) -> int:
 
 
 def _licences(text: str) -> dict[str, int]:
-    found = [_LICENCE.fullmatch(word) for word in text.split(",")]
+    found = [_LICENCE.fullmatch(word.strip()) for word in text.split(",")]
     if not all(found) or len({match[1] for match in found if match}) < len(found):
         raise ValueError(
             "must be PLAN=NUMBER or PLAN:COUNTRY=NUMBER, separated by commas, each once"
         )
-    return {match[1]: int(match[2]) for match in found if match}
+    licences = {match[1]: int(match[2]) for match in found if match}
+    for name in licences:
+        read_country(name.partition(":")[2] or "US")
+    return licences
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {

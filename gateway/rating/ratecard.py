@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from gateway.csvrows import csv_rows
+from gateway.csvrows import csv_rows, wrong_columns
 from gateway.errors import BadInputError, Fault
 from gateway.rating.columns import COLUMNS, FOREVER_MS, Direction, moment_ms
 from gateway.rating.match import longest_first
@@ -129,13 +129,8 @@ class _Loading:
 
 
 def _wrong_header(header: list[str]) -> str:
-    missing = [name for name, column in COLUMNS.items() if column.default is None]
-    faults = {
-        "missing": [name for name in missing if name not in header],
-        "unknown": [name for name in header if name not in COLUMNS],
-        "there twice": sorted({name for name in header if header.count(name) > 1}),
-    }
-    return "; ".join(f"{what}: {', '.join(found)}" for what, found in faults.items() if found)
+    required = [name for name, column in COLUMNS.items() if column.default is None]
+    return wrong_columns(header, required, COLUMNS)
 
 
 # The cells of a card repeat: a price, a destination, a date stand in very many rows.
@@ -151,6 +146,7 @@ _DEFAULTS = {name: _read(name, "") for name, one in COLUMNS.items() if one.defau
 def _rate(values: Mapping[str, Any], version: str, row: int) -> Rate:
     """Join the values of a row. Raises _CellError for those that do not go together."""
     time_zone = values["timezone"]
+    _joined("days", week_times, values["days"], "")
     times = _joined("hours", week_times, values["days"], values["hours"])
     from_ms = _joined("effective_from", moment_ms, values["effective_from"], time_zone, 0)
     until = values["effective_until"]

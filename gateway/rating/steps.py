@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from gateway.money import format_amount
 from gateway.rating.case import CallType, Case, unlimited_pool
+from gateway.rating.columns import format_picos
 from gateway.rating.number import Kind, Number
 from gateway.rating.plan import UNLIMITED_SECONDS, Pool
 from gateway.rating.price import Slice
@@ -81,8 +82,8 @@ def emergency(call_type: CallType, number: Number) -> Look:
 def policy(case: Case) -> Look:
     """Say whether this caller may call this number at all (rules C10, C11, C12)."""
     if case.facts.reached:
-        reason, limit_of = case.facts.reached
-        says = f"the {limit_of} has as many calls as it may have at once"
+        reason, limit_of, count = case.facts.reached
+        says = f"the {limit_of} has {count} calls, as many as it may have at once"
         return Look(Step.POLICY, says, reason=Reason(reason), limit_of=limit_of)
     if case.call_type.inbound:
         return Look(Step.POLICY, "inbound calls have none")
@@ -170,12 +171,19 @@ def _endless(case: Case) -> Pool | None:
 def plan_minutes(case: Case, used: Mapping[str, int]) -> Look:
     """Say which pool pays: the first that has a slice left, else the one that has most."""
     left = [(pool, left_of(pool, used)) for pool in case.pools]
-    says = "; ".join(f"{pool.name}: {free} of {pool.size_seconds} s left" for pool, free in left)
+    says = "; ".join(
+        f"{pool.name}: {_minutes(free)} of {_minutes(pool.size_seconds)} minutes left"
+        for pool, free in left
+    )
     whole = next((one for one in left if one[1] >= one[0].slice_seconds), None)
     pool, free = whole or max(left, key=itemgetter(1), default=(None, 0))
     if free:
         return Look(Step.PLAN_MINUTES, says, allows=True, pool=pool)
     return Look(Step.PLAN_MINUTES, says or "no plan covers it")
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def left_of(pool: Pool, used: Mapping[str, int]) -> int:
@@ -190,10 +198,11 @@ def credit(case: Case) -> Look:
     if not case.may_spend:
         return Look(Step.CREDIT, "no plan lets the user spend it", reason=Reason.NO_LICENCE)
     if not case.tariff:
-        says = f"no card has a rate in {case.facts.currency}"
+        short = case.number.kind is Kind.SHORT
+        says = "short numbers have no rate" if short else f"no rate in {case.facts.currency}"
         return Look(Step.CREDIT, says, reason=Reason.NO_RATE)
     if limit_of := _too_dear(case):
-        says = f"the rate is higher than the {limit_of} may pay"
+        says = f"{format_picos(case.per_minute_max)} a minute is more than the {limit_of} may pay"
         return Look(Step.CREDIT, says, reason=Reason.LIMIT_RATE, limit_of=limit_of)
     terms = case.terms(None, money=True)
     slices = terms.next_slices(case.facts.now_ms // 1000, 0, 0, case.rules.slice_seconds)

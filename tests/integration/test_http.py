@@ -78,11 +78,13 @@ async def test_a_quote_is_given_without_a_call(api: Api, at: Books) -> None:
     assert (body["allowed"], body["step"], body["first_slice_cost"]) == (True, "credit", "0.600000")
     assert (body["rate"]["version"], body["rate"]["row"]) == (*api.cards.versions, 2)
     assert body["lasts_seconds"] == 500
-    _, refused = await api.get(f"{asked}911&type=fax")
-    assert isinstance(refused, dict)
-    assert (refused["allowed"], refused["reason"]) == (False, "unknown_call_type")
+    # A plus that was not escaped is one all the same.
+    assert await api.get(f"{asked}+442071838750") == (200, body)
+    for wrong in ("", "911&type=fax", "911&at=soon"):
+        status, _ = await api.get(asked + wrong)
+        assert status == 400
     for query, reason in (
-        ("", "unknown_account"),
+        ("?to=911911", "unknown_account"),
         (f"?account={at.account}&user=a%20b&to=911911", "unknown_user"),
         (f"?account={at.account}&user=alice&to=%5B%2Fred%5D%00", "bad_number"),
     ):

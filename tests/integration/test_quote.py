@@ -44,6 +44,19 @@ def test_a_quote_tells_who_pays_what_it_costs_and_how_long_it_lasts(contoso: She
     assert contoso.account("contoso")["available"] == "1.000000"
 
 
+def test_a_quote_may_be_of_another_time(contoso: Shell) -> None:
+    # The sample card has a dearer rate for Lithuania on working days.
+    day, night = (
+        quoted(contoso, "0037052123456", "--at", f"2027-01-27T{hour}:00Z")["rate"]
+        for hour in ("12", "22")
+    )
+    assert isinstance(day, dict)
+    assert isinstance(night, dict)
+    assert day["times"] == "mon-fri 08:00-18:00"
+    assert float(day["rate_per_minute"]) > float(night["rate_per_minute"])
+    assert "'soon'" in contoso.fails(*ANA, "--to", BERLIN, "--at", "soon")
+
+
 def test_a_quote_says_step_by_step_why_a_call_is_refused(contoso: Shell) -> None:
     contoso.run("users", "set", "contoso", "ana", "--set", "user_policy=domestic")
     refused = quoted(contoso, "+33142685300")

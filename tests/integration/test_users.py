@@ -30,7 +30,7 @@ def users(shell: Shell) -> dict[str, dict[str, object]]:
 def test_users_are_imported_and_listed_and_changed_one_by_one(contoso: Shell) -> None:
     (contoso.folder / "users.csv").write_text("\ufeff" + USERS)
     imported = contoso.run("users", "import", "contoso", "users.csv")
-    assert (imported.returncode, imported.stdout) == (0, "contoso: 3 users are set\n")
+    assert (imported.returncode, imported.stdout) == (0, "contoso: 3 users set, 2 of them added\n")
     found = users(contoso)
     assert found["ana"]["profile"] == {"country": "DE", "plans": "domestic-120,credits"}
     none = dict.fromkeys(("calls", "per_minute", "day", "month"))

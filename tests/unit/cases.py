@@ -58,7 +58,7 @@ class World:
     licences: Mapping[tuple[str, str], int] = field(default_factory=dict)
     used: Mapping[str, int] = field(default_factory=dict)
     at: str = ""
-    reached: tuple[str, str] | None = None
+    reached: tuple[str, str, int] | None = None
     bounds: tuple[Bound, ...] = ()
     rules: Rules = RULES
 

@@ -47,7 +47,7 @@ PRECEDENCE = [
     (world({}), "110", "user_out", Step.EMERGENCY, None),
     (world({"user_policy": "none"}), "110", "user_out", Step.EMERGENCY, None),
     (world(NOTHING, spendable=0), "110", "user_out", Step.EMERGENCY, None),
-    (world({}, reached=("limit_calls", "user")), "110", "user_out", Step.EMERGENCY, None),
+    (world({}, reached=("limit_calls", "user", 2)), "110", "user_out", Step.EMERGENCY, None),
     (world({"conf_policy": "none"}), "112", "conf_out", Step.EMERGENCY, None),
     (world({"country": "GB"}), "999", "user_out_transfer", Step.EMERGENCY, None),
     (world({"blocked": "1"}), "112", "emergency_out", Step.EMERGENCY, None),
@@ -79,8 +79,14 @@ PRECEDENCE = [
     (world({"blocked": "33,49"}), BERLIN, "user_out", Step.POLICY, "blocked"),
     (world({"allowed": "33"}), BERLIN, "user_out", Step.POLICY, "blocked"),
     (world({"allowed": "33,49"}), BERLIN, "user_out", Step.CREDIT, None),
-    (world({}, reached=("limit_calls", "user")), BERLIN, "user_out", Step.POLICY, "limit_calls"),
-    (world({}, reached=("limit_calls", "account")), LONDON, "user_in", Step.POLICY, "limit_calls"),
+    (world({}, reached=("limit_calls", "user", 2)), BERLIN, "user_out", Step.POLICY, "limit_calls"),
+    (
+        world({}, reached=("limit_calls", "account", 2)),
+        LONDON,
+        "user_in",
+        Step.POLICY,
+        "limit_calls",
+    ),
     # Inbound is free, but for toll-free numbers.
     (world(NOTHING, spendable=0), BERLIN, "user_in", Step.FREE_INBOUND, None),
     (world(NOTHING, spendable=0), BERLIN, "conf_in", Step.FREE_INBOUND, None),
@@ -292,7 +298,8 @@ def test_the_last_seconds_of_a_pool_are_a_shorter_slice_and_money_follows() -> N
     # Less than a slice: money follows at once.
     assert (decision.step, decision.seconds, decision.micros) == (Step.PLAN_MINUTES, 85, UNIT)
     assert [(one.seconds, one.micros) for one in decision.slices] == [(60, UNIT)]
-    assert lasts_seconds(user.case(BERLIN), decision, user.used) == 25 + 600
+    assert decision.terms
+    assert lasts_seconds(user.case(BERLIN), decision.terms, user.used) == 25 + 600
 
 
 @pytest.mark.parametrize(
@@ -309,8 +316,9 @@ def test_the_last_seconds_of_a_pool_are_a_shorter_slice_and_money_follows() -> N
     ],
 )
 def test_a_call_lasts_as_long_as_what_pays_for_it(asker: World, seconds: int) -> None:
-    case = asker.case(BERLIN)
-    assert lasts_seconds(case, asker.decide(BERLIN), asker.used) == seconds
+    terms = asker.decide(BERLIN).terms
+    assert terms
+    assert lasts_seconds(asker.case(BERLIN), terms, asker.used) == seconds
 
 
 def test_a_call_that_costs_nothing_is_granted_whole_at_once() -> None:

@@ -93,7 +93,7 @@ def test_what_is_no_number_is_refused(dialed: str) -> None:
     assert read_number(dialed, "") is None
 
 
-@pytest.mark.parametrize("dialed", ["*67", "5551234", "0", "110#", "112*", "+112", "0049"])
+@pytest.mark.parametrize("dialed", ["*67", "0", "110#", "112*", "0049", "00004930123456"])
 def test_what_is_no_number_of_the_country_is_refused(dialed: str) -> None:
     assert read_number(dialed, "US") is None
 
@@ -136,6 +136,23 @@ def test_emergency_numbers_are_known_nearly_everywhere() -> None:
     assert sum(any(emergency_numbers(country)) for country in COUNTRIES) >= 235
 
 
+@pytest.mark.parametrize(
+    ("dialed", "country", "text"),
+    [("+112", "", "112"), ("+911", "US", "911"), ("0112", "DE", "112"), ("0110", "DE", "110")],
+)
+def test_an_emergency_number_is_known_behind_what_phones_put_before_it(
+    dialed: str, country: str, text: str
+) -> None:
+    assert read_number(dialed, country) == Number(text, Kind.EMERGENCY, country)
+
+
+@pytest.mark.parametrize("dialed", ["0900123456", "09009123456", "0900123", "+4990012345670"])
+def test_a_premium_number_is_premium_whatever_its_length(dialed: str) -> None:
+    number = read_number(dialed, "DE")
+    assert number
+    assert number.kind is Kind.PREMIUM
+
+
 def test_the_emergency_number_of_one_country_is_none_of_another() -> None:
     assert read_number("110", "DE") == Number("110", Kind.EMERGENCY, "DE")
     assert read_number("110", "GB") == Number("110", Kind.SHORT, "GB")
@@ -143,7 +160,11 @@ def test_the_emergency_number_of_one_country_is_none_of_another() -> None:
 
 @pytest.mark.parametrize(
     ("dialed", "country"),
-    [("116117", "DE"), ("411", "US"), ("118118", "GB"), ("3631", "FR"), ("+4911833", "DE")],
+    [
+        *(("116117", "DE"), ("411", "US"), ("118118", "GB"), ("3631", "FR"), ("+4911833", "DE")),
+        # Networks overlook what follows.
+        *(("118331", "DE"), ("1183300", "DE"), ("118118118", "GB")),
+    ],
 )
 def test_a_short_number_is_none_of_the_numbers_that_begin_like_it(
     dialed: str, country: str
