@@ -1,5 +1,7 @@
 """``/v1/quote``: what would be answered if a call were asked for, and why (rule D8)."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from gateway.calls.decider import Decided, Decider
@@ -20,16 +22,10 @@ def routes(decider: Decider) -> web.RouteTableDef:
 
     @table.get("/v1/quote")
     async def quote(request: web.Request) -> web.Response:
-        query = request.query
-        # What is not escaped as it should be: a plus arrives as a space.
-        to, call_type = query.get("to", "").replace(" ", "+", 1), query.get("type", "user_out")
         try:
-            at_ms = moment_ms(query.get("at", "").replace(" ", "+", 1), "UTC", 0) or None
-            if not to or call_type not in set(CallType):
-                raise ValueError("must name to, and a type of call if any")  # noqa: TRY301 - as at
+            asked, at_ms = _asked(request.query)
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        asked = question(query.get("account", ""), query.get("user", ""), to, call_type)
         try:
             decided = await decider.quote(asked, at_ms)
         except LedgerUnavailableError:
@@ -37,6 +33,18 @@ def routes(decider: Decider) -> web.RouteTableDef:
         return web.json_response(quote_body(decided))
 
     return table
+
+
+def _asked(query: Mapping[str, str]) -> tuple[CallRequest, int | None]:
+    """Read what is asked for. Raises ValueError."""
+    # A plus that is not escaped arrives as a space.
+    to, at = (query.get(name, "").replace(" ", "+", 1) for name in ("to", "at"))
+    call_type = query.get("type", CallType.USER_OUT)
+    if not to or call_type not in set(CallType):
+        message = f"to must be a number, and type one of {', '.join(CallType)}"
+        raise ValueError(message)
+    asked = question(query.get("account", ""), query.get("user", ""), to, call_type)
+    return asked, moment_ms(at, "UTC", 0) or None
 
 
 def question(account: str, user: str, to: str, call_type: str) -> CallRequest:
