@@ -252,6 +252,29 @@ async def test_an_emergency_number_of_the_pbx_s_country_is_none_of_a_caller_else
     assert found.decision.reason == "no_rate"
 
 
+@pytest.mark.parametrize(
+    ("account", "user", "to", "call_type", "reason"),
+    [
+        ("nobody", "alice", BERLIN, "user_out", "unknown_account"),
+        ("", "alice", BERLIN, "user_out", "unknown_account"),
+        ("{}", "eve", BERLIN, "user_out", "unknown_user"),
+        ("{}", "", BERLIN, "conf_out", "unknown_user"),
+        ("{}", "a b", BERLIN, "user_out", "unknown_user"),
+        ("{}", "alice", "030123456", "user_out", "bad_number"),
+        ("{}", "alice", BERLIN, "emergency_out", "bad_number"),
+        ("{}", "alice", BERLIN, "fax", "unknown_call_type"),
+        ("{}", "", "+18005550199", "conf_in", "unknown_account"),
+    ],
+)
+async def test_what_is_not_known_is_said(
+    *, store: Store, at: Books, account: str, user: str, to: str, call_type: str, reason: str
+) -> None:
+    question = CallRequest("c", call_type, account.format(at.account), user, to)
+    found = await decided(store, question)
+    assert (found.decision.reason, found.decision.step) == (reason, "deny")
+    assert found.decision.looks[-1].says
+
+
 async def test_the_licences_of_all_users_make_the_pool(store: Store, at: Books) -> None:
     # C8, by what the ledger counts.
     await at.store.ledger.configure(at.account, "set", profile={"country": "DE"})

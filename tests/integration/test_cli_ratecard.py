@@ -37,9 +37,9 @@ def ran(shell: Shell, *arguments: str, **settings: str) -> str:
 
 
 def test_help_names_what_there_is(shell: Shell) -> None:
-    assert all(word in ran(shell, "--help") for word in ("import", "check", "diff", "show"))
-    options = ("--output", "--format", "--dates", "--currency", "--force")
-    assert all(word in ran(shell, "import", "--help") for word in options)
+    commands, options = ran(shell, "--help"), ran(shell, "import", "--help")
+    assert all(word in commands for word in ("import", "check", "diff", "show"))
+    assert all(word in options for word in ("--output", "--format", "--dates", "--force"))
 
 
 # import

@@ -198,26 +198,18 @@ async def test_the_far_end_may_hang_up_first(lab: Lab, account: str) -> None:
     assert body["spent"] == "0.011250"
 
 
-@pytest.mark.parametrize(
-    ("number", "reason"), [("+9999999999999", "bad_number"), ("+80012345678", "no_rate")]
-)
-async def test_a_number_that_cannot_be_sold_is_refused_and_never_rings(
-    lab: Lab, account: str, number: str, reason: str
+async def test_a_call_that_cannot_be_sold_or_that_nobody_pays_is_refused_and_never_rings(
+    lab: Lab, account: str
 ) -> None:
-    await refused(lab, number, Caller(account, "alice"), reason)
-
-
-@pytest.mark.parametrize(
-    ("number", "who"),
-    [
-        pytest.param("+493044444400", Caller("intl-none", "alice"), id="unknown account"),
-        pytest.param("+18005559999", Caller("", "", "pstn"), id="dial-in number of nobody"),
-    ],
-)
-async def test_a_call_that_nobody_pays_is_refused_and_never_rings(
-    lab: Lab, number: str, who: Caller
-) -> None:
-    await refused(lab, number, who, "unknown_account")
+    alice, nobody = Caller(account, "alice"), Caller("intl-none", "alice")
+    await asyncio.gather(
+        refused(lab, "+9999999999999", alice, "bad_number"),
+        refused(lab, "+80012345678", alice, "no_rate"),
+        refused(lab, "+493044444400", nobody, "unknown_account"),
+        refused(lab, "+18005559999", Caller("", "", "pstn"), "unknown_account"),
+        refused(lab, "+493044444401", Caller(account, "mallory"), "unknown_user"),
+    )
+    assert (await lab.gateway.account(account))["available"] == "1.000000"
 
 
 async def refused(lab: Lab, number: str, who: Caller, reason: str) -> None:
@@ -228,15 +220,6 @@ async def refused(lab: Lab, number: str, who: Caller, reason: str) -> None:
     assert caller.answered == 0
     assert f'"reason": "{reason}"' in lab.gateway.log()
     assert lab.far_end.calls(number) == []
-
-
-async def test_an_unknown_user_is_refused(lab: Lab, account: str) -> None:
-    calls = await lab.call(GERMANY, Caller(account, "mallory"))
-    [caller] = await calls.finished()
-
-    assert caller.answered == 0
-    assert '"reason": "unknown_user"' in lab.gateway.log()
-    assert (await lab.gateway.account(account))["available"] == "1.000000"
 
 
 FORGED_QUESTION = "x\nagi_network_script: authorize/e/user_out/a/b/+4930\n\n"
