@@ -18,7 +18,7 @@ from gateway.rating.case import (
     open_case,
 )
 from gateway.rating.decision import Decision, decide, refused
-from gateway.rating.number import UNIVERSAL_EMERGENCY, Number
+from gateway.rating.number import Number, help_line
 from gateway.rating.plan import Periods
 from gateway.rating.steps import Reason, emergency
 
@@ -86,26 +86,24 @@ class Decider:
         if request.call_type not in _CALL_TYPES:
             return _refused(Reason.UNKNOWN_CALL_TYPE, f"{request.call_type!r} is no call type")
         call_type, rules = CallType(request.call_type), self.rules
-        number = dialed_number(rules, call_type, request.dialed)
-        for_help = number and emergency(call_type, number).allows
-        if number and for_help and request.dialed in UNIVERSAL_EMERGENCY:
-            # Before any look at the store, which may be down (rule C2).
+        outbound = not call_type.inbound
+        # Before any look at the store, which may be down (rule C2).
+        if outbound and (number := help_line(request.dialed)):
             return _emergency(call_type, number)
         try:
-            payer = await self._payer(request, call_type, number)
+            payer = await self._payer(request, call_type, rules)
         except LedgerUnavailableError:
             # The caller's country is not known now: that of the PBX is the best guess.
-            if number and for_help:
+            if outbound and (number := help_line(request.dialed, rules.country)):
                 return _emergency(call_type, number)
             raise
         case = _opened(rules, call_type, request.dialed, payer, facts)
         return case if isinstance(case, Decided) else await self._decided(case, payer)
 
-    async def _payer(
-        self, request: CallRequest, call_type: CallType, number: Number | None
-    ) -> "_Payer":
+    async def _payer(self, request: CallRequest, call_type: CallType, rules: Rules) -> "_Payer":
         account, user = request.account, request.user
         if call_type.owned:
+            number = dialed_number(rules, call_type, request.dialed)
             owner = await self._statements.owner_of(number.text) if number else None
             account, user = owner or "", ""
         return _Payer(account, user, await self._statements.facts(account, user))

@@ -212,7 +212,8 @@ def _pools(case: Case) -> tuple[Pool, ...]:
         # What the card prices is paid too, though its range is not known as toll-free.
         free = case.number.kind is not Kind.TOLL_FREE and not case.tariff
         return (unlimited_pool("inbound", case),) if free else ()
-    if not case.ordinary:
+    plans = case.rules.plans.plans
+    if not case.ordinary or not any(plans[name].includes for name in case.profile.plans or ()):
         return ()
     found = pools(
         case.rules.plans,

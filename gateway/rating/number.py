@@ -74,19 +74,25 @@ def read_number(dialed: str, country: str, international: Sequence[str] = ()) ->
     """
     if not _DIALED.fullmatch(dialed):
         return None
-    # Also with what some phones put before it: +112, and 0112 for those who get a line by 0.
-    digits = dialed.lstrip("+0") or dialed
-    for help_line in (dialed, digits):
-        if help_line in UNIVERSAL_EMERGENCY or (
-            country and short_numbers.is_emergency_number(help_line, country)
-        ):
-            return Number(help_line, Kind.EMERGENCY, country)
+    if line := help_line(dialed, country):
+        return line
     parsed = _parsed(dialed, country)
     prefixes = international if country else (*international, "00")
     prefix = max((one for one in prefixes if dialed.startswith(one)), key=len, default="")
     if prefix and not (parsed and phonenumbers.is_valid_number(parsed)):
         parsed = _parsed("+" + dialed.removeprefix(prefix), country)
     return _number(parsed, dialed, country) if parsed else None
+
+
+def help_line(dialed: str, country: str = "") -> Number | None:
+    """Read an emergency number: one of everywhere, or one of a country if that is known."""
+    # Also with what some phones put before it: +112, and 0112 for those who get a line by 0.
+    for text in (dialed, dialed.lstrip("+0")):
+        if text in UNIVERSAL_EMERGENCY or (
+            country and short_numbers.is_emergency_number(text, country)
+        ):
+            return Number(text, Kind.EMERGENCY, country)
+    return None
 
 
 def _parsed(text: str, country: str) -> PhoneNumber | None:

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -136,10 +137,16 @@ class Periods:
     @classmethod
     def of(cls, now_ms: int, time_zone: str) -> "Periods":
         """Give the periods of a time (epoch ms)."""
-        now = datetime.fromtimestamp(now_ms // 1000, zone(time_zone))
-        year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)  # noqa: PLR2004 - December
-        ends = datetime(year, month, 1, tzinfo=now.tzinfo)
-        return cls(f"{now:%Y-%m-%d}", f"{now:%Y-%m}", round(ends.timestamp() * 1000))
+        return _periods(now_ms // 1000, time_zone)
+
+
+# Asked for by every call, and the same for all within a second.
+@lru_cache(maxsize=256)
+def _periods(now: int, time_zone: str) -> Periods:
+    at = datetime.fromtimestamp(now, zone(time_zone))
+    year, month = (at.year + 1, 1) if at.month == 12 else (at.year, at.month + 1)  # noqa: PLR2004 - December
+    ends = datetime(year, month, 1, tzinfo=at.tzinfo)
+    return Periods(f"{at:%Y-%m-%d}", f"{at:%Y-%m}", round(ends.timestamp() * 1000))
 
 
 @dataclass(frozen=True, slots=True)
