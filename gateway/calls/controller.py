@@ -12,15 +12,12 @@ from gateway.calls.ports import Answered, CallRequest, Ended, Leg, LegEvent, Pbx
 from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
-from gateway.ledger.statements import Statements
+from gateway.ledger.statements import DECIDE_SECONDS_MAX, Statements
 from gateway.money import format_amount
 from gateway.rating.case import Case
 from gateway.rating.decision import Decision
 from gateway.rating.steps import Reason, Step
 from gateway.rating.terms import Terms
-
-# The caller hears nothing meanwhile, and the dialplan does not wait much longer.
-AUTHORIZE_SECONDS_MAX = 2.0
 
 _log = structlog.get_logger()
 
@@ -176,7 +173,7 @@ class Controller:
             prefix=case.prefix,
             day=case.periods.day,
             month=case.periods.month,
-            seconds_max=AUTHORIZE_SECONDS_MAX,
+            seconds_max=DECIDE_SECONDS_MAX,
             pool=terms.pool,
         )
 

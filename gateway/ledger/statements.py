@@ -19,6 +19,9 @@ from gateway.ledger.outcomes import (
 )
 from gateway.ledger.store import Store, reached
 
+# A call that is asked for hears nothing meanwhile.
+DECIDE_SECONDS_MAX = 2.0
+
 _AT_ONCE = 500
 _LOT_CELLS = (
     *("granted", "available", "held", "spent", "expired", "reversed"),
@@ -58,8 +61,10 @@ class Statements:
     async def owner_of(self, number: str) -> str | None:
         """Give the account that owns a dial-in number (E.164)."""
         shard = self._store.shard_of(number)
-        async with reached():
-            owner = await self._store.at(shard.tag).hget(shard.numbers, number)
+        client = self._store.at(shard.tag)
+        owner = await self._store.answer(
+            lambda: client.hget(shard.numbers, number), seconds_max=DECIDE_SECONDS_MAX
+        )
         return None if owner is None else str(owner)
 
     async def accounts(self, shard: keys.Shard) -> list[str]:
@@ -87,6 +92,7 @@ class Statements:
             scripts.FACTS,
             [*at.books[:3], at.users, at.user(user), at.licences],
             [user],
+            seconds_max=DECIDE_SECONDS_MAX,
         )
         if not cells:
             return None
@@ -113,8 +119,10 @@ class Statements:
     async def pools(self, account: str, pool_names: Sequence[str]) -> dict[str, int]:
         """Give the seconds that are used or held of each of these pools."""
         at = self._store.account(account)
-        async with reached():
-            hashes = await self._hashes(at.shard, [at.pool(name) for name in pool_names])
+        pools = [at.pool(name) for name in pool_names]
+        hashes = await self._store.answer(
+            lambda: self._hashes(at.shard, pools), seconds_max=DECIDE_SECONDS_MAX
+        )
         return {
             name: sum(int(cells[part]) for part in cells.keys() & {"used", "held"})
             for name, cells in zip(pool_names, hashes, strict=True)
@@ -123,8 +131,9 @@ class Statements:
     async def hold(self, account: str, call_id: str) -> Hold | None:
         """Read what a call holds; nothing if it is not live."""
         at = self._store.account(account)
-        async with reached():
-            [cells] = await self._hashes(at.shard, [at.call(call_id)])
+        [cells] = await self._store.answer(
+            lambda: self._hashes(at.shard, [at.call(call_id)]), seconds_max=DECIDE_SECONDS_MAX
+        )
         live = cells.get("state") == "active"
         return _hold(f"{account}/{call_id}", cells) if live else None
 

@@ -1,9 +1,9 @@
 """The store as a whole: its shards, and the way in which operations are sent to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 from redis.asyncio import Redis
@@ -18,6 +18,8 @@ from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.scripts import Script
 
 _PAUSE_SECONDS = 0.05
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -64,7 +66,14 @@ class Store:
         *,
         seconds_max: float = REPLY_SECONDS_MAX,
     ) -> Any:  # noqa: ANN401 - as wide as the client's own type
-        """Run an operation, again and again while its outcome is unknown, up to a deadline.
+        """Run an operation, as `answer` asks for it."""
+        command = (script, key_names, arguments)
+        return await self.answer(lambda: self._batches[shard].run(command), seconds_max=seconds_max)
+
+    async def answer(
+        self, ask: Callable[[], Awaitable[T]], *, seconds_max: float = REPLY_SECONDS_MAX
+    ) -> T:
+        """Ask again and again while the outcome is unknown, up to a deadline.
 
         Raises LedgerUnavailableError if it is unknown even then.
         """
@@ -74,7 +83,7 @@ class Store:
         while True:
             try:
                 async with asyncio.timeout_at(deadline), reached():
-                    return await self._batches[shard].run((script, key_names, arguments))
+                    return await ask()
             except TimeoutError:
                 raise unknown from None  # what the store said before tells more
             except LedgerUnavailableError as error:

@@ -243,6 +243,16 @@ async def test_emergency_numbers_are_connected_with_the_store_down(store: Store)
             await decided(store, CallRequest("c", "user_out", "contoso", "ana", "110"))
 
 
+async def test_a_store_that_is_back_within_two_seconds_is_waited_for(
+    store: Store, at: Books
+) -> None:
+    profile = {"country": "DE", "plans": "domestic-120"}
+    await at.store.ledger.configure(at.account, "set", profile=profile)
+    await store.kill()
+    found = await decided(store, CallRequest("c", "user_out", at.account, "alice", BERLIN))
+    assert found.decision.step == "plan_minutes"
+
+
 async def test_an_emergency_number_of_the_pbx_s_country_is_none_of_a_caller_elsewhere(
     store: Store, at: Books
 ) -> None:
