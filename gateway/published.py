@@ -12,7 +12,7 @@ import structlog
 from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.rating.case import Rules
-from gateway.rating.number import is_country
+from gateway.rating.number import read_country
 from gateway.rating.plan import Plans, read_plans
 from gateway.rating.ratecard import RateCard, read_cards
 
@@ -27,9 +27,11 @@ def load_rules(settings: Settings) -> Rules:
     cards = _read(faults, load_cards, *settings.rates.cards)
     plans = _read(faults, load_plans, settings.rates.plans)
     dialing = settings.dialing
-    if dialing.country and not is_country(dialing.country):
-        why = "must be a country (ISO 3166 alpha-2)"
-        faults.append(Fault("settings", "dialing.country", dialing.country, why))
+    try:
+        if dialing.country:
+            read_country(dialing.country)
+    except ValueError as error:
+        faults.append(Fault("settings", "dialing.country", dialing.country, str(error)))
     if faults or cards is None or plans is None:
         raise BadInputError(faults)
     return Rules(

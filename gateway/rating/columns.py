@@ -18,7 +18,9 @@ from gateway.rating.week import zone
 FOREVER_MS = 2**52
 """When a row ends that does not end."""
 
-_PREFIX = re.compile(r"[1-9][0-9]{0,14}")
+PREFIX = re.compile(r"[1-9][0-9]{0,14}")
+"""The first digits of a number in E.164, without ``+``."""
+
 _MONEY = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,12})?")
 _SECONDS = re.compile(r"[0-9]{1,5}")
 _PICOS_PER_UNIT = MICROS_PER_UNIT * PICOS_PER_MICRO
@@ -43,7 +45,7 @@ class Column:
 
 
 def _prefix(text: str) -> str:
-    if not _PREFIX.fullmatch(text):
+    if not PREFIX.fullmatch(text):
         raise ValueError("must be 1 to 15 digits that do not start with 0")
     return text
 
@@ -98,7 +100,8 @@ def _total(text: str) -> bool:
     return text == "total"
 
 
-def _time_zone(text: str) -> str:
+def read_time_zone(text: str) -> str:
+    """Read the name of a zone (IANA). Raises ValueError."""
     return zone(text).key
 
 
@@ -119,7 +122,7 @@ COLUMNS: Mapping[str, Column] = {
     "effective_until": Column(str, ""),
     "days": Column(str, ""),
     "hours": Column(str, ""),
-    "timezone": Column(_time_zone, "UTC"),
+    "timezone": Column(read_time_zone, "UTC"),
     "currency": Column(_currency),
 }
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gateway.rating.columns import picos
+from gateway.rating.columns import PREFIX, picos, read_time_zone
 from gateway.rating.number import read_country
 from gateway.rating.price import CALL_SECONDS_MAX
-from gateway.rating.week import zone
 
 
 class UserPolicy(StrEnum):
@@ -52,13 +51,8 @@ class Profile:
 
 ACCOUNT_ONLY = frozenset({"time_zone", "premium", "licences"})
 
-_PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 _PLAN = re.compile(r"[a-z0-9-]{1,32}")
 _LICENCE = re.compile(r"([a-z0-9-]{1,32}(?::[A-Z]{2})?)=([0-9]{1,7})")
-
-
-def _time_zone(text: str) -> str:
-    return zone(text).key
 
 
 def _list(pattern: re.Pattern[str], what: str) -> Callable[[str], tuple[str, ...]]:
@@ -110,13 +104,13 @@ def _licences(text: str) -> dict[str, int]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "country": read_country,
-    "time_zone": _time_zone,
+    "time_zone": read_time_zone,
     "plans": _plans,
     "user_policy": _one_of(UserPolicy),
     "conf_policy": _one_of(ConferencePolicy),
     "premium": _yes,
-    "blocked": _list(_PREFIX, "prefixes of digits"),
-    "allowed": _list(_PREFIX, "prefixes of digits"),
+    "blocked": _list(PREFIX, "prefixes of digits"),
+    "allowed": _list(PREFIX, "prefixes of digits"),
     "rate_max": picos,
     "seconds_max": _seconds,
     "licences": _licences,

@@ -186,7 +186,7 @@ def _joined(column: str, read: Callable[..., T], *cells: object) -> T:
 
 
 def _clash(one: Rate, other: Rate) -> str:
-    """Say how two rows of a prefix clash, or nothing: a later row ends one that has no end."""
+    """Say how two rows of a prefix clash, or nothing: over one without end, a later holds."""
     earlier, later = sorted((one, other), key=lambda row: row.from_ms)
     if one.times == other.times:
         if earlier.from_ms == later.from_ms:

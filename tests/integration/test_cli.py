@@ -146,6 +146,15 @@ def test_a_wrong_rate_card_is_named_and_nothing_is_served(
     assert all(word in said for word in (str(card), *named))
 
 
+def test_a_country_of_the_pbx_that_is_none_is_named_beside_what_else_is_wrong(shell: Shell) -> None:
+    card = shell.folder / "card.csv"
+    settings = {"RATES__CARDS": json.dumps([str(card)]), "DIALING__COUNTRY": "XX"}
+    said = shell.fails("serve", **{f"COINBOX_{name}": text for name, text in settings.items()})
+    country, missing = sorted(said.splitlines(), key=lambda line: str(card) in line)
+    assert "dialing.country = 'XX': must be a country" in country
+    assert "No such file" in missing
+
+
 def test_three_faults_of_the_settings_are_named_at_once(shell: Shell) -> None:
     file = shell.folder / "coinbox.toml"
     file.write_text("[agi]\nport = 0\n[calls]\nslice = 60\n")
