@@ -3,23 +3,31 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import aiohttp
 import structlog
 
 from gateway import config, published
 from gateway.admin import accounts, app, calls, health, payments, quotes, ratecards
+from gateway.admin import conferences as conferences_api
+from gateway.admin.health import Following
+from gateway.calls.authorizer import Authorizer
+from gateway.calls.conferences import DIAL_OUT, Conferences, on_dial_out
 from gateway.calls.controller import Controller
 from gateway.calls.decider import Decider
+from gateway.calls.follow import Follower, Lease
 from gateway.calls.reconcile import Reconciler
+from gateway.calls.session import Pace
 from gateway.config import Settings
 from gateway.ledger import embedded
 from gateway.ledger.check import check, check_shards
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
+from gateway.ledger.leases import Leases
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
@@ -81,58 +89,91 @@ async def serve(settings: Settings) -> None:
             await check(store.servers, cluster=cluster, strict=strict)
         await check_shards(store)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        parts = _parts(settings, rules, reload, store, session)
+        gateway = _join(settings, rules, reload, store, session)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(part) for part in parts]
+            followers = [tasks.create_task(follower.run()) for follower in gateway.followers]
+            running = [tasks.create_task(part) for part in gateway.parts]
             await stop.wait()
+            _log.info("gateway.draining")
+            gateway.draining.set()
+            # First nobody new: PBXes ask the next gateway of their lists. Then those PBXes that are
+            # followed here go to other gateways, which find everything in the store and the PBX;
+            # without another one the calls go on, with their deadlines and records in the PBX.
+            await gateway.agi.drain()
+            for task in followers:
+                task.cancel()
+            await asyncio.wait(followers)
             _log.info("gateway.stopping")
-            # The calls go on: the PBX carries their deadlines, and records how they end.
             for task in running:
                 task.cancel()
 
 
-def _parts(
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """The parts of a gateway; each runs until it is cancelled."""
+
+    agi: FastAgi
+    followers: list[Follower]
+    parts: list[Coroutine[None, None, None]]
+    draining: asyncio.Event
+
+
+def _join(
     settings: Settings,
     rules: Rules,
     reload: asyncio.Event,
     store: Store,
     session: aiohttp.ClientSession,
-) -> list[Coroutine[None, None, None]]:
-    """Join the parts of a gateway; each runs until it is cancelled."""
+) -> _Gateway:
+    """Join the parts of a gateway."""
     ledger, statements = Ledger(store), Statements(store)
-    ami = Ami(
-        settings.ami.host, settings.ami.port, settings.ami.username, config.ami_secret(settings)
-    )
     decider = Decider(statements, rules)
-    controller = Controller(
-        ledger,
-        decider,
-        statements,
-        ami,
-        slice_seconds=settings.calls.slice_seconds,
-        renew_before_seconds=settings.calls.renew_before_seconds,
-    )
-    reconciler = Reconciler(statements, ami, controller)
+    conferences = Conferences(ledger, statements, decider)
+    desks = _desks(settings, ledger, statements, Leases(store))
+    controllers = {name: desk.controller for name, desk in desks.items()}
+    slice_seconds = settings.calls.slice_seconds
+    authorizer = Authorizer(ledger, decider, statements, controllers, slice_seconds)
+    followers = [
+        Follower(
+            name,
+            desk.ami,
+            desk.lease,
+            desk.controller,
+            Reconciler(
+                name,
+                desk.ami,
+                desk.controller,
+                statements,
+                authorizer=authorizer,
+                on_unknown=settings.calls.on_unknown,
+            ),
+        )
+        for name, desk in desks.items()
+    ]
+    agi = FastAgi(authorizer.authorize, authorizer.quote, conferences.join)
+    draining = asyncio.Event()
     retry_seconds = settings.payments.retry_seconds
     webhook_secret = config.webhook_secret(settings)
     inbox = Inbox(ledger, webhook_secret, retry_seconds=retry_seconds)
     tables = [
-        health.routes(statements, lambda: ami.connected),
+        health.routes(
+            statements,
+            lambda: {name: desk.following() for name, desk in desks.items()},
+            draining.is_set,
+        ),
         accounts.routes(statements),
-        calls.routes(controller.sessions),
+        calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
+        conferences_api.routes(conferences, list(desks)),
         payments.routes(inbox),
         quotes.routes(decider),
         ratecards.routes(published.versions_folder(settings), lambda: decider.rules.cards.versions),
     ]
     public = [ratecards.PATH] if settings.rates.public else []
     parts = [
-        controller.run(),
-        *(_credits(events, controller) for events in readers(store)),
-        reconciler.run(),
+        *(_hear(events, desks) for events in readers(store)),
         keep_expiring(store),
         published.reload(reload, settings, decider.use),
-        ami.run(controller.on_leg, reconciler.want),
-        FastAgi(controller.authorize).serve(settings.agi.host, settings.agi.port),
+        agi.serve(settings.agi.host, settings.agi.port),
         app.serve(
             settings.http.host, settings.http.port, config.http_token(settings), tables, public
         ),
@@ -144,11 +185,48 @@ def _parts(
                 ledger, statements, readers(store), provider, retry_seconds=retry_seconds
             ).run()
         )
-    return parts
+    return _Gateway(agi, followers, parts, draining)
 
 
-async def _credits(events: Events, controller: Controller) -> None:
-    """Tell the calls of an account that money came."""
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What a gateway has of one PBX."""
+
+    ami: Ami
+    lease: Lease
+    controller: Controller
+
+    def following(self) -> Following:
+        """Tell how the PBX is followed."""
+        if self.lease.is_elsewhere:
+            return Following.ELSEWHERE
+        return Following.CONNECTED if self.ami.connected else Following.DISCONNECTED
+
+
+def _desks(
+    settings: Settings, ledger: Ledger, statements: Statements, leases: Leases
+) -> dict[str, _Desk]:
+    pace = Pace(
+        settings.calls.slice_seconds,
+        settings.calls.renew_before_seconds,
+        settings.calls.warn_seconds,
+    )
+    desks = {}
+    for name, pbx in settings.pbx.items():
+        ami = Ami(pbx.host, pbx.port, pbx.username, config.ami_secret(settings, pbx))
+        lease = Lease(leases, name)
+        controller = Controller(ledger, statements, ami, pace, lease.is_sure)
+        desks[name] = _Desk(ami, lease, controller)
+    return desks
+
+
+async def _hear(events: Events, desks: Mapping[str, _Desk]) -> None:
+    """Tell calls that money came for their account, and PBXes which numbers to call."""
     async for event in events.follow():
         if event.kind == "credit":
-            controller.on_credit(event.account)
+            for desk in desks.values():
+                desk.controller.on_credit(event.account)
+        elif event.kind == DIAL_OUT:
+            asked = desks.get(event.fields["pbx"])
+            if asked is not None and asked.lease.is_sure():
+                await on_dial_out(event, asked.ami)

@@ -27,6 +27,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from gateway import names
 from gateway.errors import BadInputError, Fault
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -34,7 +35,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 _STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
 # Keys whose values belong on no screen.
-_SECRET = {"ami.secret", "http.token", "payments.webhook_secret"}
+_SECRET = re.compile(r"pbx\..*\.secret|http\.token|payments\.webhook_secret")
 _LOGIN = re.compile(r"(?<=//)[^/]*@|\?.*")
 
 
@@ -71,8 +72,8 @@ class AgiSettings(_Section):
     port: Port = 4573
 
 
-class AmiSettings(_Section):
-    """Where the PBX's AMI is, and our user there."""
+class PbxSettings(_Section):
+    """Where a PBX's AMI is, and our user there. Its name is what COINBOX_PBX has there."""
 
     host: str = "127.0.0.1"
     port: Port = 5038
@@ -138,8 +139,21 @@ class CallSettings(_Section):
     """How calls are sliced, and what becomes of those that cannot be priced."""
 
     slice_seconds: Annotated[int, Field(ge=1, le=300)] = 60
-    renew_before_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    renew_before_seconds: Annotated[int, Field(ge=1, le=120)] = 35
+    warn_seconds: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(validate_default=True)
+    ] = (30, 10)
+    on_unknown: Literal["hang_up", "adopt"] = "hang_up"
     on_rating_fault: Literal["deny", "free"] = "deny"
+
+    @field_validator("warn_seconds")
+    @classmethod
+    def _are_known_in_time(cls, warn: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        before = info.data.get("renew_before_seconds")
+        if before is not None and any(seconds >= before for seconds in warn):
+            message = f"must be less than calls.renew_before_seconds, which is {before}"
+            raise ValueError(message)
+        return warn
 
 
 class PaymentSettings(_Section):
@@ -166,7 +180,10 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("coinbox-data")
     agi: AgiSettings = AgiSettings()
-    ami: AmiSettings = AmiSettings()
+    pbx: Annotated[
+        dict[Annotated[str, Field(pattern=f"^{names.PBX.pattern}$")], PbxSettings],
+        Field(min_length=1),
+    ] = Field(default_factory=lambda: {"pbx": PbxSettings()})
     http: HttpSettings = HttpSettings()
     store: StoreSettings = StoreSettings()
     rates: RateSettings = Field(default_factory=RateSettings)
@@ -212,7 +229,7 @@ def _fault(file: Path | None, fault: ErrorDetails) -> Fault:
     variable = f"COINBOX_{'__'.join(keys)}".upper()
     where = "environment" if variable in os.environ else str(file or "settings")
     name = ".".join(keys)
-    value = "(not shown)" if name in _SECRET else without_login(str(fault["input"]))
+    value = "(not shown)" if _SECRET.fullmatch(name) else without_login(str(fault["input"]))
     return Fault(where, name, value, fault["msg"])
 
 
@@ -221,9 +238,9 @@ def without_login(url: str) -> str:
     return _LOGIN.sub("", url)
 
 
-def ami_secret(settings: Settings) -> str:
-    """Give the secret of our AMI user: the one that was set, else one of our own."""
-    return settings.ami.secret or _generated(settings.data_dir / "ami-secret")
+def ami_secret(settings: Settings, pbx: PbxSettings) -> str:
+    """Give the secret of our AMI user: the one that was set, else one of our own for all PBXes."""
+    return pbx.secret or _generated(settings.data_dir / "ami-secret")
 
 
 def http_token(settings: Settings) -> str:

@@ -4,6 +4,7 @@ import re
 
 ACCOUNT = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 USER = ACCOUNT
+PBX = re.compile(r"[A-Za-z0-9._]{1,32}")
 CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 REFERENCE = re.compile(r"[A-Za-z0-9._:@-]{1,100}")
 """Names a payment, its reversal, or an operation on an account."""
@@ -14,4 +15,14 @@ PREFIX = re.compile(r"[0-9]{1,15}")
 # Later ones compare as greater.
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
+CONFERENCE = re.compile(r"[0-9]{1,16}")
+RECORDED = re.compile(r"[A-Za-z0-9+*#._@-]{0,200}")
+REQUEST = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Names a request for a call, and the call that comes of it."""
+PIN = re.compile(r"[0-9]{1,16}")
 CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def pbx_of(call_id: str) -> str:
+    """Give the PBX that a call's id names first."""
+    return call_id.partition("-")[0]

@@ -1,6 +1,6 @@
 """``/v1/calls``: the calls that run now."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -8,13 +8,13 @@ from gateway.calls.session import Session
 from gateway.money import format_amount
 
 
-def routes(sessions: Callable[[], Mapping[str, Session]]) -> web.RouteTableDef:
+def routes(sessions: Callable[[], Sequence[Session]]) -> web.RouteTableDef:
     """Serve the live calls."""
     table = web.RouteTableDef()
 
     @table.get("/v1/calls")
     async def calls(_request: web.Request) -> web.Response:
-        return web.json_response({"calls": [_body(call) for call in sessions().values()]})
+        return web.json_response({"calls": [_body(call) for call in sessions()]})
 
     return table
 

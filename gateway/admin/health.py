@@ -1,6 +1,7 @@
 """Health: whether the gateway is alive, and whether it can decide calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 
 from aiohttp import web
 
@@ -8,7 +9,19 @@ from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.statements import Statements
 
 
-def routes(statements: Statements, pbx_connected: Callable[[], bool]) -> web.RouteTableDef:
+class Following(StrEnum):
+    """How a PBX is followed, seen from here."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    ELSEWHERE = "followed by another gateway"
+
+
+def routes(
+    statements: Statements,
+    pbxes: Callable[[], Mapping[str, Following]],
+    is_draining: Callable[[], bool],
+) -> web.RouteTableDef:
     """``/healthz`` is about this process, ``/readyz`` about what it needs to serve calls."""
     table = web.RouteTableDef()
 
@@ -24,8 +37,10 @@ def routes(statements: Statements, pbx_connected: Callable[[], bool]) -> web.Rou
             store = "unreachable"
         else:
             store = "ok"
-        ami = "connected" if pbx_connected() else "disconnected"
-        ready = store == "ok" and ami == "connected"
-        return web.json_response({"store": store, "ami": ami}, status=200 if ready else 503)
+        followed = pbxes()
+        away = Following.DISCONNECTED in followed.values()
+        ready = store == "ok" and not away and not is_draining()
+        body = {"store": store, "pbx": followed, "draining": is_draining()}
+        return web.json_response(body, status=200 if ready else 503)
 
     return table

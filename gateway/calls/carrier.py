@@ -2,18 +2,22 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.calls.ports import Pbx, PbxUnavailableError
-from gateway.calls.session import Move, Session
+from gateway.calls.ports import ChannelGoneError, MayAct, Pbx, PbxUnavailableError
+from gateway.calls.session import Move, Pace, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Refused, Settled
+from gateway.ledger.statements import Statements
 from gateway.money import format_amount
+from gateway.rating.steps import Reason
 
 _RETRY_SECONDS = 0.2
 _SETTLE_RETRY_SECONDS = 1.0
+_CLOSED = "closed"
 
 _log = structlog.get_logger()
 
@@ -40,19 +44,26 @@ class LiveCall:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Makes the moves that are due for calls."""
+    """Makes the moves that are due for calls, as long as it may act."""
 
     ledger: Ledger
+    statements: Statements
     pbx: Pbx
-    slice_seconds: int
-    renew_before_ms: int
+    pace: Pace
+    may_act: MayAct
+    look: Callable[[], None]
+    """Asks for a look at what the PBX has, soon."""
 
     async def carry(self, call: LiveCall) -> None:
         """Do what is due for one call until it is settled."""
         while not call.settled:
             call.woken.clear()
+            if not self.may_act():
+                # Another gateway may have gone on with the call: what is known here may be old.
+                await call.wait(_RETRY_SECONDS)
+                continue
             now_ms = self.pbx.now_ms()
-            due = call.session.due(now_ms, self.renew_before_ms)
+            due = call.session.due(now_ms, self.pace)
             if due.at_ms is None or due.at_ms > now_ms:
                 await call.wait(None if due.at_ms is None else (due.at_ms - now_ms) / 1000)
                 continue
@@ -65,15 +76,10 @@ class Carrier:
     async def _made(self, call: LiveCall, move: Move) -> bool:
         """Make a move, or say that it must be made again."""
         try:
-            match move:
-                case Move.MOVE_DEADLINE:
-                    await self._move_deadline(call)
-                case Move.RENEW:
-                    await self._renew(call)
-                case Move.HANG_UP:
-                    await self._hang_up(call)
-                case Move.SETTLE:
-                    await self._settle(call)
+            await self._make(call, move)
+        except ChannelGoneError:
+            # Its record tells how it ended, if only its event was missed.
+            self.look()
         except (LedgerUnavailableError, PbxUnavailableError) as error:
             if not call.retrying:
                 # Said once: with the PBX away, every live call tries five times a second.
@@ -85,6 +91,19 @@ class Carrier:
         call.retrying = True
         return False
 
+    async def _make(self, call: LiveCall, move: Move) -> None:
+        match move:
+            case Move.MOVE_DEADLINE:
+                await self._move_deadline(call)
+            case Move.RENEW:
+                await self._renew(call)
+            case Move.WARN:
+                await self._warn(call)
+            case Move.HANG_UP:
+                await self._hang_up(call)
+            case Move.SETTLE:
+                await self._settle(call)
+
     async def _move_deadline(self, call: LiveCall) -> None:
         paid_until_ms = call.session.paid_until_ms
         now_ms = self.pbx.now_ms()
@@ -94,40 +113,60 @@ class Carrier:
     async def _renew(self, call: LiveCall) -> None:
         session, credits_before = call.session, call.credits
         if session.granted_seconds >= session.terms.seconds_max:
-            _log.info("call.last_slice", call=session.call_id, reason="longest_call")
-            call.session = session.refused()
+            self._last_slice(call, "longest_call")
             return
-        outcome = await self.extend(session)
+        outcome = await extend(self.ledger, session, self.pbx.now_ms(), self.pace.slice_seconds)
         if isinstance(outcome, Held):
             call.session = call.session.extended(
                 outcome.granted_seconds, outcome.held, outcome.pool_seconds
             )
-            return
-        _log.info("call.last_slice", call=session.call_id, reason=outcome.reason)
-        call.session = call.session.refused()
-        if call.credits != credits_before:
-            # Money came while the refusal was under way.
-            call.session = call.session.credited()
+        elif outcome.reason in (Reason.CONFLICT, _CLOSED):
+            await self._catch_up(call)
+        else:
+            self._last_slice(call, outcome.reason)
+            if call.credits != credits_before:
+                # Money came while the refusal was under way.
+                call.session = call.session.credited()
 
-    async def extend(self, session: Session) -> Held | Refused:
-        """Hold the next slice of a call."""
-        # The day is not the PBX's to say: one whose clock is ahead would end it for the account.
-        periods = session.terms.periods(time.time_ns() // 10**6)
-        return await self.ledger.extend(
-            session.account,
-            session.call_id,
-            session.extension + 1,
-            session.next_slices(self.pbx.now_ms(), self.slice_seconds),
-            user=session.user,
-            pool=session.terms.next_pool(session.granted_seconds),
-            day=periods.day,
-            month=periods.month,
-        )
+    def _last_slice(self, call: LiveCall, reason: str) -> None:
+        _log.info("call.last_slice", call=call.session.call_id, reason=reason)
+        call.session = call.session.refused(self.pbx.now_ms())
+
+    async def _catch_up(self, call: LiveCall) -> None:
+        """Take over what another gateway did with the call meanwhile."""
+        session = call.session
+        hold = await self.statements.hold(session.account, session.call_id)
+        if hold and not session.is_behind(hold):
+            self._last_slice(call, Reason.CONFLICT)
+        elif hold:
+            _log.info("call.caught_up", call=hold.call_id, extension=hold.extension)
+            call.session = call.session.synced(hold)
+        else:
+            # It is closed. Should its leg live on all the same, the look finds that.
+            _log.warning("call.closed_elsewhere", call=call.session.call_id)
+            call.settled = True
+            self.look()
+
+    async def _warn(self, call: LiveCall) -> None:
+        """Tell the payer what is left; a warning that cannot be given is not worth a call."""
+        session, now_ms = call.session, self.pbx.now_ms()
+        seconds = round((session.paid_until_ms - now_ms) / 1000)
+        call.session = session.warned(now_ms)
+        try:
+            await self.pbx.warn(session.ear, seconds)
+        except (ChannelGoneError, PbxUnavailableError) as error:
+            _log.info("call.not_warned", call=session.call_id, error=str(error))
+        else:
+            _log.info("call.warned", call=session.call_id, seconds=seconds)
 
     async def _hang_up(self, call: LiveCall) -> None:
-        _log.warning("call.hang_up", call=call.session.call_id)
-        call.session = replace(call.session, hang_up_ms=self.pbx.now_ms())
         await self.pbx.hang_up(call.session.channel)
+        call.session = call.session.hung_up(self.pbx.now_ms())
+        if call.session.stuck:
+            _log.error("call.stuck", call=call.session.call_id, times=call.session.hang_ups)
+            self.look()
+        else:
+            _log.warning("call.hang_up", call=call.session.call_id)
 
     async def _settle(self, call: LiveCall) -> None:
         session, record = call.session, call.session.record
@@ -158,6 +197,24 @@ class Carrier:
             await self.pbx.forget(session.call_id)
         except PbxUnavailableError:
             _log.info("record.kept", call=session.call_id)
+
+
+async def extend(
+    ledger: Ledger, session: Session, now_ms: int, slice_seconds: int
+) -> Held | Refused:
+    """Hold the next slice of a call."""
+    # The day is not the PBX's to say: one whose clock is ahead would end it for the account.
+    periods = session.terms.periods(time.time_ns() // 10**6)
+    return await ledger.extend(
+        session.account,
+        session.call_id,
+        session.extension + 1,
+        session.next_slices(now_ms, slice_seconds),
+        user=session.user,
+        pool=session.terms.next_pool(session.granted_seconds),
+        day=periods.day,
+        month=periods.month,
+    )
 
 
 def _log_end(session: Session, outcome: Settled | Refused) -> None:

@@ -1,11 +1,20 @@
-"""What call control needs of a PBX, and what a PBX tells it."""
+"""What call control needs of a PBX, and what a PBX tells it.
 
+All times are the gateway's, in epoch milliseconds: those that a PBX tells are put right where its
+clock is not.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class PbxUnavailableError(Exception):
     """The PBX did not answer: whether it did what was asked is unknown."""
+
+
+class ChannelGoneError(Exception):
+    """The PBX answered that it has no such channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +26,38 @@ class CallRequest:
     account: str
     user: str
     dialed: str
+    caller: str = ""
+    conference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """A caller who is up names a conference; ``pin`` is empty if he was not asked for one.
+
+    "-" is no PIN entered. All words are as the PBX sent them.
+    """
+
+    call_id: str
+    account: str
+    conference: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialOut:
+    """A number that a conference is to call; ``request_id`` names the request for ever."""
+
+    request_id: str
+    account: str
+    conference: str
+    organizer: str
+    number: str
+    press_one: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How a paid leg ended, by the PBX's own clock; ``answered_ms`` is 0 if it never answered."""
+    """How a paid leg ended; ``answered_ms`` is 0 if it was never answered."""
 
     call_type: str
     answered_ms: int
@@ -31,10 +67,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """The paid leg exists."""
+    """The paid leg exists; ``ear`` is the channel that hears warnings, or empty."""
 
     call_id: str
     channel: str
+    ear: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +82,8 @@ class Answered:
     call_id: str
     channel: str
     at_ms: int
+    ear: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +92,7 @@ class Ended:
 
     call_id: str
     record: Record
+    account: str = ""
 
 
 LegEvent = Ringing | Answered | Ended
@@ -59,24 +100,58 @@ LegEvent = Ringing | Answered | Ended
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A channel of a call that is up now. Only a paid leg that was answered has ``answered_ms``."""
+    """A channel of a call that is up now.
+
+    Only a paid leg is ``paid``, and has what follows; ``answered_ms`` is 0 before its answer.
+    """
 
     call_id: str
     channel: str
-    answered_ms: int
+    paid: bool = False
+    answered_ms: int = 0
+    ear: str = ""
+    call_type: str = ""
+    account: str = ""
+    user: str = ""
+    number: str = ""
+
+
+class Watcher(Protocol):
+    """Whoever is told what happens on a PBX."""
+
+    def on_leg(self, event: LegEvent) -> None:
+        """Take in what happened to a leg."""
+
+    def on_clock(self) -> None:
+        """Take in that the PBX's clock jumped: its deadlines are not where they were."""
+
+    def on_booted(self) -> None:
+        """Take in that the PBX is there, and that things may have been missed."""
 
 
 class Pbx(Protocol):
-    """A PBX under control. Each method may raise PbxUnavailableError."""
+    """A PBX under control.
+
+    What is asked of it may raise PbxUnavailableError, and of a channel ChannelGoneError.
+    """
+
+    async def run(self, watcher: Watcher) -> None:
+        """Stay connected, and tell what happens, until cancelled."""
 
     def now_ms(self) -> int:
-        """Give the PBX's own time, in which it reports answers and ends."""
+        """Give the time in which answers and ends are told."""
 
     async def set_deadline(self, channel: str, seconds: float) -> None:
         """Let the channel run for ``seconds`` from now, and no longer."""
 
     async def hang_up(self, channel: str) -> None:
         """Ask for the channel's end. Only an `Ended` says that it came."""
+
+    async def warn(self, channel: str, seconds: int) -> None:
+        """Tell whoever listens on the channel, and nobody else, that so many seconds are left."""
+
+    async def dial_out(self, asked: DialOut) -> None:
+        """Let a conference call a number; the PBX asks for that call as for any other."""
 
     async def legs(self) -> list[Leg]:
         """List the channels of calls that are up."""
@@ -86,3 +161,7 @@ class Pbx(Protocol):
 
     async def forget(self, call_id: str) -> None:
         """Delete the record of a call that is settled."""
+
+
+MayAct = Callable[[], bool]
+"""Whether this gateway is sure to be the one that follows the PBX."""

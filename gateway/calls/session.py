@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from zlib import crc32
 
-from gateway.calls.ports import Answered, Ended, LegEvent, Record, Ringing
+from gateway.calls.ports import Answered, Ended, Leg, LegEvent, Record, Ringing
+from gateway.ledger.outcomes import Hold
 from gateway.rating.price import Slice
 from gateway.rating.terms import Terms
 
 # The PBX ends a call at its deadline by itself; the gateway asks as well, a little later.
 HANG_UP_AFTER_MS = 300
 HANG_UP_AGAIN_MS = 1000
+# So often is it asked for in a row. After that it is said to be stuck, and asked for less often.
+HANG_UPS_IN_A_ROW = 5
+HANG_UP_LATER_MS = 10_000
 
 
 class State(StrEnum):
@@ -28,21 +33,40 @@ class Move(StrEnum):
     WAIT = "wait"
     MOVE_DEADLINE = "move_deadline"
     RENEW = "renew"
+    WARN = "warn"
     HANG_UP = "hang_up"
     SETTLE = "settle"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The next move, and the PBX's time at which it is due; no time: only an event can bring it."""
+    """The next move, and the time at which it is due; no time: only an event can bring it."""
 
     move: Move
     at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How much of a call is held at a time, when the next is, and when its end is told."""
+
+    slice_seconds: int = 60
+    renew_before_seconds: int = 35
+    warn_seconds: tuple[int, ...] = ()
+
+    def renew_before_ms(self, call_id: str) -> int:
+        """Give how long before the end of a slice the next is held.
+
+        Up to a quarter of a slice earlier than it must be, each call by its own part of that, so
+        that calls that were answered together are not all renewed at one moment.
+        """
+        spread_ms = self.slice_seconds * 250
+        return self.renew_before_seconds * 1000 + crc32(call_id.encode()) % spread_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """A call that holds money, or included seconds. Times are the PBX's, in epoch milliseconds."""
+    """A call that holds money, or included seconds. Times are in epoch milliseconds."""
 
     call_id: str
     account: str
@@ -56,13 +80,33 @@ class Session:
     extension: int = 0
     state: State = State.AUTHORIZED
     channel: str = ""
+    ear: str = ""
     answered_ms: int = 0
     # The deadline that the PBX is known to carry.
     deadline_ms: int = 0
     # When the leg was last known to be up.
     seen_ms: int = 0
+    # What should have been told before is not told any more.
+    warned_ms: int = 0
     hang_up_ms: int = 0
+    hang_ups: int = 0
     record: Record | None = None
+
+    @classmethod
+    def of(cls, hold: Hold) -> "Session":
+        """Make the session of a call that only the store knows."""
+        return cls(
+            call_id=hold.call_id,
+            account=hold.account,
+            user=hold.user,
+            call_type=hold.call_type,
+            number=hold.number,
+            terms=Terms.pinned(hold.rate),
+            granted_seconds=hold.granted_seconds,
+            held=hold.held,
+            pool_seconds=hold.pool_seconds,
+            extension=hold.extension,
+        )
 
     @property
     def paid_until_ms(self) -> int:
@@ -74,21 +118,38 @@ class Session:
         """Whether the leg is gone; nothing brings it back."""
         return self.state in (State.ENDED, State.RELEASED)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the leg stays up however often its end is asked for."""
+        return self.hang_ups >= HANG_UPS_IN_A_ROW
+
     def on(self, event: LegEvent) -> "Session":
         """Take in what the PBX told; what comes late or twice changes nothing."""
         if self.ended:
             return self
         match event:
-            case Ringing(channel=channel) if self.state is State.AUTHORIZED:
-                return replace(self, channel=channel)
-            case Answered(channel=channel, at_ms=at_ms) if self.state is State.AUTHORIZED:
-                answered = replace(self, state=State.ANSWERED, channel=channel, answered_ms=at_ms)
+            case Ringing(channel=channel, ear=ear) if self.state is State.AUTHORIZED:
+                return replace(self, channel=channel, ear=ear)
+            case Answered(channel=channel, at_ms=at_ms, ear=ear) if self.state is State.AUTHORIZED:
+                answered = replace(
+                    self, state=State.ANSWERED, channel=channel, ear=ear, answered_ms=at_ms
+                )
                 # The dialplan has set this deadline itself at the answer.
                 return answered.seen(at_ms, answered.paid_until_ms)
             case Ended(record=record):
+                if record.answered_ms and self.answered_ms:
+                    # As it was told then: the PBX's clock may have jumped since.
+                    record = replace(record, answered_ms=self.answered_ms)
                 state = State.ENDED if record.answered_ms else State.RELEASED
                 return replace(self, state=state, record=record)
         return self
+
+    def found(self, leg: Leg, now_ms: int) -> "Session":
+        """Take in that a leg of the call was found; which deadline it carries is not known."""
+        if not leg.answered_ms:
+            return self.on(Ringing(self.call_id, leg.channel, leg.ear)) if leg.paid else self
+        session = self.on(Answered(self.call_id, leg.channel, leg.answered_ms, leg.ear))
+        return session.seen(now_ms, 0)
 
     def seen(self, now_ms: int, deadline_ms: int) -> "Session":
         """Take in that the leg is up and carries this deadline."""
@@ -123,30 +184,63 @@ class Session:
             pool_seconds=pool_seconds,
             extension=self.extension + 1,
             hang_up_ms=0,
+            hang_ups=0,
         )
 
-    def refused(self) -> "Session":
+    def is_behind(self, hold: Hold) -> bool:
+        """Tell whether another gateway has gone on with the call."""
+        return hold.extension > self.extension
+
+    def synced(self, hold: Hold) -> "Session":
+        """Take over what the store has of the call."""
+        if hold.granted_seconds == self.granted_seconds:
+            return replace(self, extension=hold.extension)
+        more = self.extended(hold.granted_seconds, hold.held, hold.pool_seconds)
+        return replace(more, extension=hold.extension)
+
+    def refused(self, now_ms: int) -> "Session":
         """Take in that no more could be held: the slice that runs is the last."""
         state = State.LAST_SLICE if self.state is State.ANSWERED else self.state
-        return replace(self, state=state, extension=self.extension + 1)
+        return replace(self, state=state, extension=self.extension + 1, warned_ms=now_ms)
 
     def credited(self) -> "Session":
         """Take in that money came: it may be extended again."""
         return replace(self, state=State.ANSWERED) if self.state is State.LAST_SLICE else self
 
-    def due(self, now_ms: int, renew_before_ms: int) -> Due:
+    def warned(self, now_ms: int) -> "Session":
+        """Take in that the payer was told how much is left."""
+        return replace(self, warned_ms=now_ms)
+
+    def hung_up(self, now_ms: int) -> "Session":
+        """Take in that the leg's end is asked for."""
+        return replace(self, hang_up_ms=now_ms, hang_ups=self.hang_ups + 1)
+
+    def due(self, now_ms: int, pace: Pace) -> Due:
         """Tell the next move."""
         match self.state:
             case State.AUTHORIZED:
                 return Due(Move.WAIT)
             case State.ENDED | State.RELEASED:
                 return Due(Move.SETTLE, now_ms)
-            case State.ANSWERED if now_ms < self.paid_until_ms:
-                if self.deadline_ms < self.paid_until_ms:
-                    return Due(Move.MOVE_DEADLINE, now_ms)
-                return Due(Move.RENEW, max(now_ms, self.paid_until_ms - renew_before_ms))
-        after = max(self.paid_until_ms + HANG_UP_AFTER_MS, self.hang_up_ms + HANG_UP_AGAIN_MS)
-        return Due(Move.HANG_UP, max(now_ms, after))
+        if now_ms >= self.paid_until_ms:
+            again_ms = HANG_UP_LATER_MS if self.stuck else HANG_UP_AGAIN_MS
+            after = max(self.paid_until_ms + HANG_UP_AFTER_MS, self.hang_up_ms + again_ms)
+            return Due(Move.HANG_UP, max(now_ms, after))
+        if self.deadline_ms != self.paid_until_ms:
+            return Due(Move.MOVE_DEADLINE, now_ms)
+        move, at_ms = Move.HANG_UP, self.paid_until_ms + HANG_UP_AFTER_MS
+        if self.state is State.ANSWERED:
+            move, at_ms = Move.RENEW, self.paid_until_ms - pace.renew_before_ms(self.call_id)
+        elif warn_ms := self._warn_ms(pace):
+            move, at_ms = Move.WARN, warn_ms
+        return Due(move, max(now_ms, at_ms))
+
+    def _warn_ms(self, pace: Pace) -> int:
+        """Give when the payer is told next that the call will end, or 0."""
+        if not self.ear:
+            return 0
+        times = (self.paid_until_ms - before * 1000 for before in pace.warn_seconds)
+        return min((at_ms for at_ms in times if at_ms > self.warned_ms), default=0)
 
     def charge(self) -> tuple[int, int, int]:
         """Give what to charge once the call has ended: seconds, those of its pool, micro-units.

@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from gateway import app, config, logs
-from gateway.cli import accounts, ratecard, users
+from gateway.cli import accounts, conferences, ratecard, users
 from gateway.cli.audit import audit
 from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
@@ -24,6 +24,7 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts.commands, name="accounts")
 cli.add_typer(users.commands, name="users")
+cli.add_typer(conferences.commands, name="conferences")
 cli.add_typer(ratecard.commands, name="ratecard")
 cli.command()(audit)
 cli.command()(quote)
@@ -64,11 +65,12 @@ def serve(config_file: ConfigOption = None) -> None:
 
 
 def _greeting(settings: Settings) -> str:
-    agi, ami, http = settings.agi, settings.ami, settings.http
+    agi, http = settings.agi, settings.http
     store = (
         config.without_login(settings.store.url) or f"embedded, in {settings.data_dir / 'store'}"
     )
-    config.ami_secret(settings)
+    for pbx in settings.pbx.values():
+        config.ami_secret(settings, pbx)
     lines = [
         f"FastAGI   agi://{agi.host}:{agi.port}/authorize",
         f"HTTP      http://{http.host}:{http.port}/v1/calls  (Bearer token: "
@@ -79,12 +81,19 @@ def _greeting(settings: Settings) -> str:
             if settings.payments.webhook_secret
             else f"{settings.data_dir / 'webhook-secret'})"
         ),
-        f"AMI       {ami.username}@{ami.host}:{ami.port}",
+        *(
+            f"PBX       {name}: AMI {pbx.username}@{pbx.host}:{pbx.port}"
+            for name, pbx in settings.pbx.items()
+        ),
         f"Store     {store}",
         "",
         f"Asterisk needs the files of {config.share('dialplan')}:",
         "  extensions.conf:  #include extensions-coinbox.conf",
         "  manager.conf:     #include manager-coinbox.conf, with the secret "
-        + ("ami.secret" if ami.secret else f"in {settings.data_dir / 'ami-secret'}"),
+        + (
+            "as set"
+            if all(pbx.secret for pbx in settings.pbx.values())
+            else f"in {settings.data_dir / 'ami-secret'}"
+        ),
     ]
     return "\n".join(lines)

@@ -7,11 +7,19 @@ from typing import Any, Literal
 from gateway import names
 from gateway.ledger import keys, scripts
 from gateway.ledger.connection import REPLY_SECONDS_MAX
-from gateway.ledger.outcomes import Expired, Granted, Limits, Refused, Reversed
+from gateway.ledger.outcomes import (
+    Expired,
+    Granted,
+    Joined,
+    Limits,
+    Refused,
+    Reversed,
+)
 from gateway.ledger.store import Store
 from gateway.money import AMOUNT_MICROS_MAX
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_NO_PIN = "-"
 
 
 class Accounts:
@@ -105,6 +113,61 @@ class Accounts:
             [account, operation_id, user, *_limits(limits), *_profile(profile)],
         )
         return answer if isinstance(answer, Refused) else None
+
+    async def set_conference(
+        self, account: str, conference: str, organizer: str, *, pin: str = "", leader_pin: str = ""
+    ) -> Refused | None:
+        """Set up a conference, or change it; without an ``organizer`` it is taken away.
+
+        Who leads it enters ``leader_pin`` in place of ``pin``; either may be empty.
+        """
+        at = self._store.account(account)
+        pins = [keys.named(names.PIN, word) if word else _NO_PIN for word in (pin, leader_pin)]
+        answer = await self._run(
+            at,
+            scripts.SET_CONFERENCE,
+            [at.account, at.users, at.conferences],
+            [keys.named(names.CONFERENCE, conference), organizer, *pins],
+        )
+        return answer if isinstance(answer, Refused) else None
+
+    async def join_conference(
+        self, account: str, call_id: str, conference: str, pin: str
+    ) -> Joined | Refused:
+        """Let a live call into a conference of its account.
+
+        ``pin`` is what was entered, "-" if nothing, "" if nobody was asked for it yet.
+        """
+        at = self._store.account(account)
+        answer = await self._run(
+            at,
+            scripts.JOIN_CONFERENCE,
+            [at.conferences, at.call(call_id)],
+            [keys.named(names.CONFERENCE, conference), pin],
+        )
+        if isinstance(answer, Refused):
+            return answer
+        return Joined(organizer=answer[0], leads=answer[1] == "leader")
+
+    async def dial_out(
+        self,
+        account: str,
+        request_id: str,
+        conference: str,
+        number: str,
+        pbx: str,
+        *,
+        press_one: bool,
+    ) -> str | Refused:
+        """Ask whoever follows a PBX to let a conference call a number; give the organizer."""
+        at = self._store.account(account)
+        answer = await self._run(
+            at,
+            scripts.DIAL_OUT,
+            [at.conferences, at.operation("dial_out", request_id), at.shard.events],
+            [account, request_id, conference, number, pbx, int(press_one)],
+        )
+        return answer if isinstance(answer, Refused) else answer[0]
 
     async def grant(
         self,

@@ -51,6 +51,10 @@ class Shard:
         """Set of the calls that hold something, each as ACCOUNT/CALL."""
         return f"{self.tag}:live"
 
+    def lease(self, pbx: str) -> str:
+        """Name of the gateway that follows a PBX."""
+        return f"{self.tag}:lease:{pbx}"
+
     def live_call(self, name: str) -> str:
         """Hash of a call by its name in `live`."""
         return f"{self.tag}:call:{name}"
@@ -119,6 +123,11 @@ class Account:
     def begun_by(self, user: str, prefix: str) -> str:
         """List of when the latest of them began that this user made."""
         return self._key("begun") + f"/{_user(user)}/{named(names.PREFIX, prefix)}"
+
+    @property
+    def conferences(self) -> str:
+        """Hash of the account's conferences: organizer and PINs."""
+        return self._key("conferences")
 
     def operation(self, kind: str, operation_id: str) -> str:
         """Hash of the answer to an operation, kept for as long as it may be asked again."""

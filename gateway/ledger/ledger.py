@@ -65,13 +65,16 @@ class Ledger(Accounts):
         month: str,
         seconds_max: float,
         pool: Pool | None = None,
+        caller: str = "",
+        conference: str = "",
     ) -> Held | Refused:
         """Hold a slice of ``pool``, else the longest of ``slices`` that the account can pay.
 
         The call may then ring. ``user`` may be empty where nobody dials; ``rate`` is kept with the
-        hold as it is. Money counts as spent in ``day`` (2026-11-24) and ``month`` (2026-11), which
-        are the account's own, or in later ones that are known already; calls a minute are counted
-        by ``prefix`` (digits). Asks again for ``seconds_max`` while the outcome is unknown.
+        hold as it is; ``caller`` and ``conference`` are for the records, and may be empty. Money
+        counts as spent in ``day`` (2026-11-24) and ``month`` (2026-11), which are the account's
+        own, or in later ones that are known already; calls a minute are counted by ``prefix``
+        (digits). Asks again for ``seconds_max`` while the outcome is unknown.
         """
         at = self._store.account(account)
         at_pool, asked = _pool(at, pool)
@@ -101,6 +104,8 @@ class Ledger(Accounts):
                 *asked,
                 ends_ms,
                 *_period(day, month),
+                caller,
+                conference,
             ],
             seconds_max=seconds_max,
         )

@@ -80,6 +80,23 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """The call is in a conference of this organizer, and may add others to it if it ``leads``."""
+
+    organizer: str
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """A conference of an account; a PIN is empty where none is asked for."""
+
+    organizer: str
+    pin: str
+    leader_pin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A live call's hold as the store keeps it."""
 

@@ -9,6 +9,7 @@ from gateway.ledger.outcomes import (
     NEVER_MS,
     OVERDRAFT,
     RETIRED,
+    Conference,
     Facts,
     Hold,
     Limits,
@@ -115,6 +116,15 @@ class Statements:
             users = sorted(map(str, await self._store.at(at.shard.tag).smembers(at.users)))
             hashes = await self._hashes(at.shard, [at.user(user) for user in users])
         return {user: read_party(cells) for user, cells in zip(users, hashes, strict=True)}
+
+    async def conferences(self, account: str) -> dict[str, Conference]:
+        """Read the conferences of an account."""
+        at = self._store.account(account)
+        [cells] = await self._store.answer(lambda: self._hashes(at.shard, [at.conferences]))
+        return {
+            conference: Conference(*(word.removeprefix("-") for word in words.split(" ")))
+            for conference, words in sorted(cells.items())
+        }
 
     async def pools(self, account: str, pool_names: Sequence[str]) -> dict[str, int]:
         """Give the seconds that are used or held of each of these pools."""

@@ -1,8 +1,26 @@
-"""What the dialplan writes, as values."""
+"""What the dialplan writes, as values, by our clock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from gateway.calls.ports import Answered, Ended, LegEvent, Record, Ringing
+import structlog
+from panoramisk.message import Message
+
+from gateway.calls.ports import Answered, Ended, Leg, LegEvent, Record, Ringing
+from gateway.pbx import variables
+
+_log = structlog.get_logger()
+
+Ours = Callable[[int], int]
+"""Says in our time when something happened that the PBX tells in its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A leg's event, and the time that the PBX gave it, by its own clock; 0 if it gave none."""
+
+    event: LegEvent
+    at_ms: int
 
 
 def read_record(text: str) -> Record:
@@ -14,16 +32,65 @@ def read_record(text: str) -> Record:
     return Record(call_type, int(answered_ms), int(ended_ms), int(cause))
 
 
-def read_leg_event(headers: Mapping[str, str]) -> LegEvent:
-    """Read a user event of the dialplan. Raises ValueError for one that is not as ours are."""
-    call_id, channel = headers["call"], headers["channel"]
+def read_leg_event(headers: Mapping[str, str]) -> Told:
+    """Read a user event of the dialplan, by the PBX's clock.
+
+    Raises ValueError or KeyError for one that is not as ours are.
+    """
+    call_id, account = headers["call"], headers["account"]
     match headers["state"]:
         case "ringing":
-            return Ringing(call_id, channel)
+            return Told(Ringing(call_id, headers["leg"], headers["ear"], account), 0)
         case "answered":
-            return Answered(call_id, channel, int(headers["at"]))
+            at_ms = int(headers["at"])
+            return Told(Answered(call_id, headers["leg"], at_ms, headers["ear"], account), at_ms)
         case "ended":
-            return Ended(call_id, read_record(headers["record"]))
+            record = read_record(headers["record"])
+            return Told(Ended(call_id, record, account), record.ended_ms)
         case unknown:
             message = f"unknown state {unknown!r}"
             raise ValueError(message)
+
+
+def by_our_clock(event: LegEvent, ours: Ours) -> LegEvent:
+    """Put the times of an event right."""
+    match event:
+        case Answered(at_ms=at_ms):
+            return replace(event, at_ms=ours(at_ms))
+        case Ended(record=record):
+            return replace(event, record=record_by_our_clock(record, ours))
+    return event
+
+
+def record_by_our_clock(record: Record, ours: Ours) -> Record:
+    """Put the times of a record right."""
+    return replace(record, answered_ms=ours(record.answered_ms), ended_ms=ours(record.ended_ms))
+
+
+def read_legs(reply: Message, ours: Ours) -> list[Leg]:
+    """Read the legs of one channel from its Status event."""
+    channel = str(reply["Channel"])
+    found = reply.get("Variable", [])
+    named = (pair.partition("=") for pair in ([found] if isinstance(found, str) else found))
+    # Asterisk writes "(null)" for a variable that the channel does not have.
+    of = {name: value for name, _, value in named if value not in ("", "(null)")}
+    legs = [Leg(of[variables.ASKED], channel)] if variables.ASKED in of else []
+    if variables.CALL not in of:
+        return legs
+    try:
+        answered_ms = int(of.get(variables.ANSWERED, "0"))
+    except ValueError:
+        _log.error("channel.unreadable", channel=channel, variables=of)
+        return legs
+    paid = Leg(
+        call_id=of[variables.CALL],
+        channel=channel,
+        paid=True,
+        answered_ms=ours(answered_ms),
+        ear=of.get(variables.EAR, ""),
+        call_type=of.get(variables.TYPE, ""),
+        account=of.get(variables.ACCOUNT, ""),
+        user=of.get(variables.USER, ""),
+        number=of.get(variables.NUMBER, ""),
+    )
+    return [*legs, paid]

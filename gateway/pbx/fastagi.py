@@ -4,21 +4,23 @@ One request is one question and one command in answer, so that the dialplan has 
 none. panoramisk's own server reads for ever from a peer that closes early; only its dialogue
 (`Request`) is used.
 
-The question is the script's name, ``authorize/CALL/TYPE/ACCOUNT/USER/NUMBER``: Asterisk sends it
-before anything that a caller could have written, such as the caller's name.
+The question is the script's name, such as ``authorize/CALL/TYPE/ACCOUNT/USER/NUMBER/CALLER``:
+Asterisk sends it before anything that a caller could have written, such as the caller's name.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from panoramisk.fast_agi import Request
 
 from gateway import names
-from gateway.calls.controller import Allowed, Answer, Emergency
-from gateway.calls.ports import CallRequest
+from gateway.calls.authorizer import Allowed, Emergency
+from gateway.calls.authorizer import Answer as Authorized
+from gateway.calls.ports import CallRequest, JoinRequest
+from gateway.ledger.outcomes import Joined
 from gateway.pbx.variables import ANSWER
 from gateway.rating.steps import Reason
 
@@ -29,9 +31,8 @@ CONNECTIONS_MAX = 1000
 _BACKLOG = 1024
 
 _SCRIPT = re.compile(r"^agi_network_script: (.*)$", re.MULTILINE)
-_WORDS = 6  # authorize, call id, call type, account, user, number
 
-Authorize = Callable[[CallRequest], Awaitable[Answer]]
+Answer = Authorized | Joined
 
 _log = structlog.get_logger()
 
@@ -42,18 +43,31 @@ class BadRequestError(Exception):
 
 @dataclass(slots=True)
 class FastAgi:
-    """Answers the dialplan's questions with ``authorize``."""
+    """Answers the dialplan's questions, until it is told to take no more of them."""
 
-    authorize: Authorize
+    authorize: Callable[[CallRequest], Awaitable[Authorized]]
+    quote: Callable[[CallRequest], Awaitable[Authorized]]
+    join: Callable[[JoinRequest], Awaitable[Joined | Reason]]
     connections: int = 0
+    _server: asyncio.Server | None = None
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, host: str, port: int) -> None:
         """Listen until cancelled. Raises OSError if the port is taken."""
-        server = await asyncio.start_server(
+        self._server = await asyncio.start_server(
             self._connected, host, port, limit=HEADER_BYTES_MAX, backlog=_BACKLOG
         )
-        async with server:
-            await server.serve_forever()
+        async with self._server:
+            await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        """Listen no more, so that PBXes ask another gateway, and answer who has asked already."""
+        if self._server:
+            self._server.close()
+        while self.connections:
+            # Each ends by itself within the longest that a conversation may take.
+            self._idle.clear()
+            await self._idle.wait()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, whatever the peer does."""
@@ -70,13 +84,28 @@ class FastAgi:
             _log.exception("agi.failed")
         finally:
             self.connections -= 1
+            if not self.connections:
+                self._idle.set()
             ending.cancel()
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        question = _question(await _read_header(reader))
-        answer = question if isinstance(question, Reason) else await self.authorize(question)
+        answer = await self._answer(await _read_header(reader))
         await _send(Request(None, {}, reader, writer), _command(answer))
+
+    async def _answer(self, header: str) -> Answer:
+        script = _SCRIPT.search(header)
+        match script[1].split("/") if script else []:
+            case ["authorize", *words] if len(words) == len(CallRequest.__slots__):
+                request = CallRequest(*words)
+                return _refused(request) or await self.authorize(request)
+            case ["quote", *words] if len(words) == len(CallRequest.__slots__):
+                request = CallRequest(*words)
+                return _refused(request) or await self.quote(request)
+            case ["conference", *words] if len(words) == len(JoinRequest.__slots__):
+                return await self.join(JoinRequest(*words))
+        message = f"no such script: {script and script[1]!r}"
+        raise BadRequestError(message)
 
 
 async def _read_header(reader: asyncio.StreamReader) -> str:
@@ -88,29 +117,29 @@ async def _read_header(reader: asyncio.StreamReader) -> str:
         raise BadRequestError(message) from error
 
 
-def _question(header: str) -> CallRequest | Reason:
-    script = _SCRIPT.search(header)
-    words = script[1].split("/") if script else []
-    if len(words) != _WORDS or words[0] != "authorize":
-        message = f"no such script: {script and script[1]!r}"
-        raise BadRequestError(message)
-    _, call_id, call_type, account, user, dialed = words
-    if not names.CALL_ID.fullmatch(call_id):
+def _refused(request: CallRequest) -> Reason | None:
+    """Refuse words that are none of the names that they should be."""
+    if not names.CALL_ID.fullmatch(request.call_id):
         return Reason.BAD_CALL_ID
     # Toll-free dial-in comes with neither: its account is the one that owns the number.
-    if account and not names.ACCOUNT.fullmatch(account):
+    if request.account and not names.ACCOUNT.fullmatch(request.account):
         return Reason.UNKNOWN_ACCOUNT
-    if user and not names.USER.fullmatch(user):
+    if request.user and not names.USER.fullmatch(request.user):
         return Reason.UNKNOWN_USER
-    return CallRequest(call_id, call_type, account, user, dialed)
+    # What is only for the records need not be perfect, but must break none.
+    if not names.RECORDED.fullmatch(request.caller + request.conference):
+        return Reason.BAD_CALL_ID
+    return None
 
 
 def _command(answer: Answer) -> str:
     match answer:
-        case Allowed(granted_seconds=seconds, number=number):
-            value = f"ALLOW,{seconds},{number}"
+        case Allowed(granted_seconds=seconds, number=number, account=account):
+            value = f"ALLOW,{seconds},{number},{account}"
         case Emergency(number=number):
             value = f"EMERGENCY,,{number}"
+        case Joined(organizer=organizer, leads=leads):
+            value = f"JOIN,{'leader' if leads else 'guest'},{organizer}"
         case _:
             value = f"DENY,{answer},"
     return f'SET VARIABLE {ANSWER} "{value}"'

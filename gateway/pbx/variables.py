@@ -2,12 +2,26 @@
 
 # Set by the gateway's one AGI command; the dialplan presets refusal.
 ANSWER = "COINBOX_ANSWER"
-# On channels, read back by AMI: the call that a channel asked for, the call that a paid leg
-# carries, and when that leg was answered (epoch milliseconds, 0 before).
+# On channels, read back by AMI: the call that a channel asked for.
 ASKED = "COINBOX_ASKED"
+# The call that a paid leg carries, when it was answered (epoch milliseconds, 0 before), whose ear
+# hears warnings, and what the call was asked for by.
 CALL = "COINBOX_CALL"
 ANSWERED = "COINBOX_ANSWERED"
+EAR = "COINBOX_EAR"
+TYPE = "COINBOX_TYPE"
+ACCOUNT = "COINBOX_ACCOUNT"
+USER = "COINBOX_USER"
+NUMBER = "COINBOX_NUMBER"
 # Family of the AstDB in which the hangup handler records how each call ended.
 RECORDS = "coinbox"
 # Name of the dialplan's user event.
 LEG_EVENT = "CoinboxLeg"
+# Contexts that are called by AMI: a whisper into a channel, what is said there, a conference's
+# dial-out, and the room.
+WHISPER = "coinbox-whisper"
+WARNING = "coinbox-warning"
+CONF_OUT = "coinbox-conf-out"
+ROOM = "coinbox-conf-room"
+CONFERENCE = "COINBOX_CONFERENCE"
+PRESS_ONE = "COINBOX_PRESS_ONE"

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     LIMIT_MONTH = "limit_month"
     NO_CREDIT = "no_credit"
     RATING_FAULT = "rating_fault"
+    UNKNOWN_CONFERENCE = "unknown_conference"
+    WRONG_PIN = "wrong_pin"
     BAD_CALL_ID = "bad_call_id"
     CONFLICT = "conflict"
     SERVICE_DOWN = "service_down"

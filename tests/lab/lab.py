@@ -142,7 +142,7 @@ class Lab:
     def _make_gateway(self) -> None:
         settings: dict[str, Section] = {
             "agi": {"port": self._agi_port},
-            "ami": {"port": self.ami.port, "secret": self._ami_secret},
+            "pbx.lab": {"port": self.ami.port, "secret": self._ami_secret},
             "http": {"port": self._http_port, "token": secrets.token_hex()},
             "payments": {"url": self.provider.url, "webhook_secret": self.provider.secret},
             "log": {"format": "json"},

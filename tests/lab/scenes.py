@@ -22,7 +22,7 @@ CARDS = Path(__file__).parents[2] / "ratecards"
 
 # Short slices, so that a call of some seconds is renewed as one of an hour is.
 SETTINGS: dict[str, Section] = {
-    "calls": {"slice_seconds": 6, "renew_before_seconds": 2},
+    "calls": {"slice_seconds": 6, "renew_before_seconds": 2, "warn_seconds": []},
     "rates": {"plans": str(Path(__file__).with_name("plans.toml"))},
 }
 

@@ -108,7 +108,8 @@ end
 -- The call of a settlement or a void, KEYS[6]: the answer that stands in its way, or its hold.
 local function call_to_close(print, user, pool_name)
   local cells = redis.call('HMGET', KEYS[6], 'state', 'answer:close', 'held', 'pins', 'pool',
-    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until', 'latest')
+    'pool_seconds', 'user', 'type', 'number', 'rate', 'pool_until', 'latest', 'caller', 'conference',
+    'organizer')
   local stored = answered(cells[2], print)
   if stored or cells[1] ~= 'active' then
     return stored or 'refused closed 0'
@@ -118,7 +119,8 @@ local function call_to_close(print, user, pool_name)
   end
   return nil, { held = tonumber(cells[3]), pins = cells[4], pool = pool_name,
     pool_seconds = tonumber(cells[6]), user = user, type = cells[8], number = cells[9],
-    rate = cells[10], pool_until = cells[11], latest = read_latest(cells[12]) }
+    rate = cells[10], pool_until = cells[11], latest = read_latest(cells[12]),
+    caller = cells[13] or '', conference = cells[14] or '', organizer = cells[15] or cells[7] }
 end
 
 -- End a call's hold for good. All that is known of the call goes into its entry of the journal, for
@@ -141,7 +143,8 @@ local function close_call(print, operation, hold, charge, pool_seconds, ...)
     event('credit')
   end
   enter(books, operation, 'call', call_id, 'user', hold.user, 'type', hold.type,
-    'number', hold.number, 'rate', hold.rate, ...)
+    'number', hold.number, 'rate', hold.rate, 'caller', hold.caller,
+    'conference', hold.conference, 'organizer', hold.conference ~= '' and hold.organizer or '', ...)
   repay(books)
   local entry = close_books(books, 0)
   write_user(parties)

@@ -6,6 +6,7 @@
 --       7 pinned rate  8 slices
 --       9 pool ("" if none)  10 its size in seconds  11 seconds wanted of it  12 its end in ms
 --       13 day and 14 month in the account's time zone, as 2026-11-24 and 2026-11
+--       15 who calls and 16 the conference, as the PBX has them, or ""
 -- Answers  "held SECONDS HELD AVAILABLE POOL_SECONDS" | "refused REASON AVAILABLE"
 --          | "refused LIMIT AVAILABLE OF" (OF: whose limit it is, "account" or "user")
 -- Reasons, the first that applies: unknown_account, unknown_user, limit_calls, limit_per_minute; and
@@ -89,7 +90,7 @@ note_begin(parties, begun, books.now)
 redis.call('HSET', call, 'state', 'active', 'user', user, 'type', ARGV[5], 'number', ARGV[6],
   'rate', ARGV[7], 'seconds', text(seconds), 'held', text(total), 'pins', write_pins(pins),
   'pool', pool_name, 'pool_seconds', text(pool_seconds), 'latest', write_latest(latest),
-  'entry', entry)
+  'entry', entry, 'caller', ARGV[15], 'conference', ARGV[16])
 if pool then
   local pool_until = text(tonumber(ARGV[12]) + POOL_LIFE_MS)
   redis.call('HSET', call, 'pool_until', pool_until)

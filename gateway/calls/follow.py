@@ -1,0 +1,101 @@
+"""Follow a PBX, one gateway at a time: it hears of the calls, extends and settles them."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from gateway.calls.controller import Controller
+from gateway.calls.ports import Pbx
+from gateway.calls.reconcile import Reconciler
+from gateway.ledger.leases import Leases
+from gateway.ledger.outcomes import LedgerUnavailableError
+
+# Another gateway takes over within the lease and a pause, and connects at once.
+LEASE_SECONDS = 3.0
+EVERY_SECONDS = 1.0
+
+_log = structlog.get_logger()
+
+
+class Lease:
+    """A gateway's lease of one PBX, as far as it can be sure of it."""
+
+    def __init__(self, leases: Leases, pbx_name: str) -> None:
+        """Nothing is taken yet."""
+        self.is_elsewhere = False
+        self._leases = leases
+        self._pbx_name = pbx_name
+        self._sure_until = 0.0
+
+    def is_sure(self) -> bool:
+        """Tell whether no other gateway can have the lease now.
+
+        By a clock that goes on while this gateway is frozen, and before the store's does.
+        """
+        return asyncio.get_running_loop().time() < self._sure_until
+
+    async def take(self) -> bool | None:
+        """Take or keep the lease; nothing is known while the store is out of reach."""
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            taken = await self._leases.take(self._pbx_name, round(LEASE_SECONDS * 1000))
+        except LedgerUnavailableError:
+            return None
+        self.is_elsewhere = not taken
+        self._sure_until = asked_at + LEASE_SECONDS if taken else 0.0
+        return taken
+
+    async def give_up(self) -> None:
+        """Let another gateway have it at once, if the store can be told."""
+        self._sure_until = 0.0
+        with suppress(LedgerUnavailableError):
+            await self._leases.give_up(self._pbx_name)
+
+
+class Follower:
+    """Follows a PBX whenever it can have its lease."""
+
+    def __init__(
+        self, pbx_name: str, pbx: Pbx, lease: Lease, controller: Controller, reconciler: Reconciler
+    ) -> None:
+        """Join the parts; nothing runs yet."""
+        self._pbx_name = pbx_name
+        self._pbx = pbx
+        self._lease = lease
+        self._controller = controller
+        self._reconciler = reconciler
+
+    async def run(self) -> None:
+        """Wait for the lease and follow, until cancelled; then hand the PBX over."""
+        try:
+            while True:
+                if await self._lease.take():
+                    await self._follow()
+                await asyncio.sleep(EVERY_SECONDS)
+        finally:
+            await self._lease.give_up()
+
+    async def _follow(self) -> None:
+        """Follow until another gateway has the lease: this one was taken for dead meanwhile."""
+        _log.info("pbx.followed", pbx=self._pbx_name)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._controller.run()),
+                tasks.create_task(self._reconciler.run()),
+                tasks.create_task(self._pbx.run(self._controller)),
+            ]
+            while await self._kept():
+                _log.debug("pbx.still_followed", pbx=self._pbx_name)
+            _log.warning("pbx.followed_elsewhere", pbx=self._pbx_name)
+            for task in running:
+                task.cancel()
+
+    async def _kept(self) -> bool:
+        """Keep the lease in time. If that was not sure for a while, look what came of it."""
+        await asyncio.sleep(EVERY_SECONDS)
+        was_sure = self._lease.is_sure()
+        taken = await self._lease.take()
+        if taken and not was_sure:
+            self._controller.look()
+        return taken is not False
