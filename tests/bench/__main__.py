@@ -36,7 +36,7 @@ async def main() -> int:
         {
             "agi": {"port": agi_port},
             "http": {"port": http_port, "token": "bench"},
-            "ami": {"port": ami_port},
+            "pbx.bench": {"port": ami_port},
         },
     )
     bare = await processes.start(

@@ -10,7 +10,7 @@ from statistics import quantiles
 CALLERS = 64
 
 _HEADER = """agi_network: yes
-agi_network_script: authorize/bench-{run}-{number}/user_out/bench/ana/+4930{number:06d}
+agi_network_script: authorize/bench-{run}-{number}/user_out/bench/ana/+4930{number:06d}/4001/
 agi_request: agi://127.0.0.1/authorize
 agi_channel: PJSIP/phone-0000{number:04x}
 agi_language: en

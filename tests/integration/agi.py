@@ -7,9 +7,11 @@ from tests.lab.processes import until
 CALL = ("pbx-1700000000.1-1", "user_out", "contoso", "alice", "+442071838750")
 
 
-def header(*question: str, script: str = "authorize", caller_name: str = "Ana") -> bytes:
-    """Write what Asterisk sends first."""
-    path = "/".join((script, *question))
+def header(
+    *question: str, script: str = "authorize", labels: str = "/4001/", caller_name: str = "Ana"
+) -> bytes:
+    """Write what Asterisk sends first; `labels` are the caller's number and the conference."""
+    path = "/".join((script, *question)) + labels
     lines = [
         "agi_network: yes",
         f"agi_network_script: {path}",

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.admin import accounts, app, calls, health, payments, quotes, ratecards
+from gateway.admin import accounts, app, calls, conferences, health, payments, quotes, ratecards
+from gateway.admin.health import Following
+from gateway.calls.conferences import Conferences
 from gateway.calls.decider import Decider
 from gateway.published import keep_versions
 from gateway.rating.case import Rules
@@ -27,7 +29,8 @@ class Api:
     client: aiohttp.ClientSession
     port: int
     cards: RateCard
-    pbx_connected: bool = True
+    following: Following = Following.CONNECTED
+    draining: bool = False
 
     async def get(self, path: str, authorization: str = BEARER) -> tuple[int, object]:
         headers = {"Authorization": authorization} if authorization else {}
@@ -55,9 +58,12 @@ async def serving(
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         served = Api(client, port, cards)
         tables = [
-            health.routes(store.statements, lambda: served.pbx_connected),
+            health.routes(
+                store.statements, lambda: {"pbx": served.following}, lambda: served.draining
+            ),
             accounts.routes(store.statements),
-            calls.routes(dict),
+            calls.routes(list),
+            conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
             payments.routes(Inbox(store.ledger, SIGNER, retry_seconds=60)),
             quotes.routes(decider),
             ratecards.routes(folder, lambda: decider.rules.cards.versions),

@@ -44,12 +44,22 @@ class Desk:
         return account
 
     async def ask(
-        self, account: str, to: str, call_type: str = "user_out", user: str = "ana"
+        self,
+        account: str,
+        to: str,
+        call_type: str = "user_out",
+        user: str = "ana",
+        *,
+        pays: str = "",
     ) -> tuple[str, str]:
-        """Ask as the dialplan does; give the answer, and the call's id."""
+        """Ask as the dialplan does; give the answer without who pays, and the call's id."""
         call_id = f"pbx-{next(self.numbers)}"
         said = await asked(self.agi_port, call_id, call_type, account, user, to)
-        return said.removeprefix(PREFIX).rstrip('"\n'), call_id
+        answer = said.removeprefix(PREFIX).rstrip('"\n')
+        if answer.startswith("ALLOW"):
+            answer, _, payer = answer.rpartition(",")
+            assert payer == (pays or account)
+        return answer, call_id
 
     async def call(self, call_id: str) -> dict[str, object]:
         return next(call for call in await self.gateway.calls() if call["id"] == call_id)
@@ -69,7 +79,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory, ports: Ports) -> AsyncI
         tmp_path_factory.mktemp("desk"),
         {
             "agi": {"port": agi_port},
-            "ami": {"port": ports.take()},
+            "pbx.pbx": {"port": ports.take()},
             "http": {"port": ports.take(), "token": "s3cret"},
         },
     )
@@ -141,7 +151,9 @@ async def test_without_credit_plan_minutes_and_free_inbound_go_on(desk: Desk) ->
     account = await desk.open("0", **GERMAN)
     await desk.gateway.open_account(account, "--number", "+4930999001", "--number", TOLL_FREE)
     assert (await desk.ask(account, BERLIN))[0] == f"ALLOW,60,{BERLIN}"
-    assert (await desk.ask("", "+4930999001", "conf_in", ""))[0] == "ALLOW,86400,+4930999001"
+    assert (await desk.ask("", "+4930999001", "conf_in", "", pays=account))[0] == (
+        "ALLOW,86400,+4930999001"
+    )
     assert (await desk.ask(account, "+4930999001", "user_in"))[0] == "ALLOW,86400,+4930999001"
     assert (await desk.ask(account, PARIS))[0] == "DENY,no_credit,"
     assert (await desk.ask("", TOLL_FREE, "conf_in", ""))[0] == "DENY,no_credit,"

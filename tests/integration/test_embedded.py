@@ -24,7 +24,7 @@ async def gateway(ports: Ports, tmp_path: Path) -> AsyncIterator[Gateway]:
     settings: dict[str, Section] = {
         "agi": {"port": ports.take()},
         "http": {"port": ports.take(), "token": "s3cret"},
-        "ami": {"port": ports.take()},
+        "pbx.pbx": {"port": ports.take()},
         "store": {"shards": SHARDS},
     }
     gateway = Gateway(tmp_path, settings)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.calls.controller import Allowed
-from gateway.calls.ports import CallRequest
+from gateway.calls.authorizer import Allowed
+from gateway.calls.ports import CallRequest, JoinRequest
+from gateway.ledger.outcomes import Joined
 from gateway.pbx import fastagi
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.steps import Reason
@@ -13,7 +14,7 @@ from tests.integration.agi import CALL, asked, header, listening, said
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 
-ALLOW = 'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n'
+ALLOW = 'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750,contoso"\n'
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,23 @@ async def allow(request: CallRequest) -> Allowed | Reason:
         return Reason.NO_CREDIT
     if not request.dialed.startswith("+"):
         raise RuntimeError(request.dialed)
-    return Allowed(60, request.dialed)
+    return Allowed(60, request.dialed, request.account)
+
+
+async def quote(request: CallRequest) -> Reason:
+    return Reason.NO_RATE if request.call_type == "conf_out" else Reason.POLICY
+
+
+async def join(request: JoinRequest) -> Joined | Reason:
+    assert (request.call_id, request.account) == (CALL[0], "contoso")
+    if request.conference != "4711":
+        return Reason.UNKNOWN_CONFERENCE
+    return Joined("ana", leads=True) if request.pin == "99" else Joined("ana", leads=False)
 
 
 @pytest.fixture
 async def server(ports: Ports) -> AsyncIterator[Server]:
-    agi, port = FastAgi(allow), ports.take()
+    agi, port = FastAgi(allow, quote, join), ports.take()
     async with listening(port, agi.serve("127.0.0.1", port)):
         yield Server(agi, port)
         await until(lambda: agi.connections == 0, "every connection has ended")
@@ -42,9 +54,48 @@ async def server(ports: Ports) -> AsyncIterator[Server]:
 
 async def test_the_answer_is_one_command_whole(server: Server) -> None:
     assert await asked(server.port) == ALLOW
-    assert await asked(server.port, *CALL[:4], "refuse") == (
-        'SET VARIABLE COINBOX_ANSWER "DENY,no_credit,"\n'
-    )
+    assert await asked(server.port, *CALL[:4], "refuse") == denied("no_credit")
+
+
+def denied(reason: str) -> str:
+    return f'SET VARIABLE COINBOX_ANSWER "DENY,{reason},"\n'
+
+
+async def test_who_only_asks_and_who_names_a_conference_are_answered_too(server: Server) -> None:
+    async def answer(script: str, *words: str, labels: str) -> str:
+        return await said(server.port, header(*words, script=script, labels=labels))
+
+    assert await answer("quote", CALL[0], "conf_out", *CALL[2:], labels="//") == denied("no_rate")
+    assert await answer("quote", *CALL, labels="//") == denied("policy")
+    for conference, pin, expected in (
+        ("4711", "", 'SET VARIABLE COINBOX_ANSWER "JOIN,guest,ana"\n'),
+        ("4711", "99", 'SET VARIABLE COINBOX_ANSWER "JOIN,leader,ana"\n'),
+        ("4712", "", denied("unknown_conference")),
+    ):
+        words = (CALL[0], "contoso", conference, pin)
+        assert await answer("conference", *words, labels="") == expected
+
+
+@pytest.mark.parametrize("labels", ["", "/4001", "/4001//", "/4001/a b", "/40\x0101/"])
+async def test_labels_that_are_none_get_no_call(server: Server, labels: str) -> None:
+    answer = await said(server.port, header(*CALL, labels=labels))
+    assert answer in ("", denied("bad_call_id"))
+
+
+async def test_who_drains_answers_those_who_have_asked_and_nobody_else(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastagi, "CONVERSATION_SECONDS_MAX", 5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    await until(lambda: server.agi.connections == 1, "it has asked")
+    async with asyncio.TaskGroup() as tasks:
+        draining = tasks.create_task(server.agi.drain())
+        with pytest.raises(ConnectionRefusedError):
+            await until(lambda: asyncio.open_connection("127.0.0.1", server.port), "nobody", 1)
+        assert not draining.done()
+        writer.write(header(*CALL))
+        assert (await reader.readline()).decode() == ALLOW
+        writer.close()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +116,7 @@ async def test_a_malformed_word_is_refused_by_its_reason(
 ) -> None:
     words = [*CALL[:position], word, *CALL[position + 1 :]]
     answer = await asked(server.port, *words)
-    assert answer == f'SET VARIABLE COINBOX_ANSWER "DENY,{reason},"\n'
+    assert answer == denied(reason)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +150,7 @@ async def test_a_caller_who_hangs_up_at_the_answer_harms_nobody(
 async def test_a_caller_cannot_ask_in_their_name_for_something_else(
     server: Server, line_end: str
 ) -> None:
-    forged = "agi_network_script: authorize/x/user_out/contoso/alice/refuse"
+    forged = "agi_network_script: authorize/x/user_out/contoso/alice/refuse//"
     name = f"Eve{line_end}{forged}{line_end}"
     assert await said(server.port, header(*CALL, caller_name=name)) == ALLOW
 

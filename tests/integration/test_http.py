@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.admin.health import Following
 from tests.conftest import Store
 from tests.integration.agi import said
 from tests.integration.api import Api, serving
@@ -129,13 +130,19 @@ async def test_calls_are_none_before_the_first(api: Api) -> None:
 
 
 async def test_the_gateway_is_ready_only_with_its_store_and_its_pbx(api: Api, store: Store) -> None:
-    assert await api.get("/readyz", "") == (200, {"store": "ok", "ami": "connected"})
-    api.pbx_connected = False
-    assert await api.get("/readyz", "") == (503, {"store": "ok", "ami": "disconnected"})
+    def ready(store: str = "ok") -> dict[str, object]:
+        return {"store": store, "pbx": {"pbx": api.following}, "draining": api.draining}
+
+    for following, status in (
+        (Following.CONNECTED, 200),
+        (Following.ELSEWHERE, 200),
+        (Following.DISCONNECTED, 503),
+    ):
+        api.following = following
+        assert await api.get("/readyz", "") == (status, ready())
     async with store.frozen():
         assert await api.get("/healthz", "") == (200, {"status": "ok"})
-        assert await api.get("/readyz", "") == (
-            503,
-            {"store": "unreachable", "ami": "disconnected"},
-        )
+        assert await api.get("/readyz", "") == (503, ready("unreachable"))
         assert (await api.get("/v1/accounts/contoso"))[0] == 503
+    api.following, api.draining = Following.CONNECTED, True
+    assert await api.get("/readyz", "") == (503, ready())

@@ -108,7 +108,7 @@ async def gateways(store: Store, ports: Ports, folder: Path) -> AsyncIterator[li
             settings: dict[str, Section] = {
                 "agi": {"port": ports.take()},
                 "http": {"port": ports.take(), "token": "s3cret"},
-                "ami": {"port": ports.take()},
+                "pbx.pbx": {"port": ports.take()},
                 "store": {"url": store.url, "shards": SHARDS},
             }
             gateway = Gateway(folder / name, settings)
@@ -123,7 +123,7 @@ async def asked_at_both(running: list[Gateway], at: Books, number: str) -> Count
     agi_ports = [int(str(one.settings["agi"]["port"])) for one in running]
 
     async def call(caller: int) -> str:
-        words = (f"call-{caller}", "user_out", at.account, "alice", number)
+        words = (f"pbx-{caller}", "user_out", at.account, "alice", number)
         one, other = await asyncio.gather(*(asked(port, *words) for port in agi_ports))
         assert one == other
         return one
@@ -138,7 +138,7 @@ async def test_with_credit_for_ten_calls_ten_of_64_ring_whichever_gateway_they_a
     at = await funded(store, 10 * SLICE_MICROS)
     async with gateways(store, ports, tmp_path) as running:
         assert await asked_at_both(running, at, "+442071838750") == {
-            'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n': 10,
+            f'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750,{at.account}"\n': 10,
             'SET VARIABLE COINBOX_ANSWER "DENY,no_credit,"\n': CALLERS - 10,
         }
         assert await at.sums() == (0, 10 * SLICE_MICROS, 0, 0)
@@ -158,7 +158,7 @@ async def test_with_minutes_for_ten_calls_ten_of_64_ring_whichever_gateway_they_
     await at.hold("others", pool=Pool(name, 7200, 7200 - 600, periods.month_ends_ms))
     async with gateways(store, ports, tmp_path) as running:
         assert await asked_at_both(running, at, "02071838750") == {
-            'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750"\n': 10,
+            f'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750,{at.account}"\n': 10,
             'SET VARIABLE COINBOX_ANSWER "DENY,no_licence,"\n': CALLERS - 10,
         }
         assert await store.statements.pools(at.account, [name]) == {name: 7200}

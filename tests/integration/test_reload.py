@@ -35,7 +35,7 @@ class Operator:
         return self.gateway.log()[before:]
 
     async def authorize(self, call_id: str) -> str:
-        return await asked(self.agi_port, call_id, "user_out", "contoso", "ana", BRITAIN)
+        return await asked(self.agi_port, f"pbx-{call_id}", "user_out", "contoso", "ana", BRITAIN)
 
     async def held(self) -> object:
         return (await self.gateway.account("contoso"))["held"]
@@ -46,7 +46,7 @@ async def operator(tmp_path: Path, ports: Ports) -> AsyncIterator[Operator]:
     agi_port = ports.take()
     settings: dict[str, Section] = {
         "agi": {"port": agi_port},
-        "ami": {"port": ports.take()},
+        "pbx.pbx": {"port": ports.take()},
         "http": {"port": ports.take(), "token": "s3cret"},
         "rates": {"cards": [str(tmp_path / "card.csv")], "plans": str(tmp_path / "plans.toml")},
     }
@@ -65,7 +65,10 @@ async def operator(tmp_path: Path, ports: Ports) -> AsyncIterator[Operator]:
 async def test_a_card_that_is_published_prices_the_calls_that_come_and_no_others(
     operator: Operator,
 ) -> None:
-    assert await operator.authorize("one") == f'SET VARIABLE COINBOX_ANSWER "ALLOW,60,{BRITAIN}"\n'
+    assert (
+        await operator.authorize("one")
+        == f'SET VARIABLE COINBOX_ANSWER "ALLOW,60,{BRITAIN},contoso"\n'
+    )
     assert await operator.held() == "0.600000"
     operator.publish("44,Britain,0.70,0,60,60,USD")
     await operator.reload("rules.loaded")

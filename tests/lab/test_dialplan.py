@@ -55,7 +55,7 @@ async def answering(lab: Lab, answers: Mapping[str, str]) -> AsyncIterator[None]
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         header = (await reader.readuntil(b"\n\n")).decode()
         [script] = [line for line in header.splitlines() if line.startswith("agi_network_script")]
-        writer.write(f'SET VARIABLE COINBOX_ANSWER "{answers[script.split("/")[-1]]}"\n'.encode())
+        writer.write(f'SET VARIABLE COINBOX_ANSWER "{answers[script.split("/")[5]]}"\n'.encode())
         await reader.readline()
         writer.close()
 

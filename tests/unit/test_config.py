@@ -30,7 +30,8 @@ def faults(file: Path) -> list[tuple[str, str, str]]:
 
 def test_without_a_file_every_setting_has_a_safe_default() -> None:
     settings = config.load(None)
-    assert {settings.agi.host, settings.ami.host, settings.http.host} == {"127.0.0.1"}
+    hosts = {settings.agi.host, settings.pbx["pbx"].host, settings.http.host}
+    assert hosts == {"127.0.0.1"}
     assert all(file.is_file() for file in (*settings.rates.cards, settings.rates.plans))
 
 
@@ -39,6 +40,27 @@ def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("COINBOX_HTTP__PORT", "8082")
     settings = config.load(file)
     assert (settings.http.port, settings.agi.port) == (8082, 4574)
+
+
+def test_each_pbx_has_a_section_and_a_name_that_call_ids_can_begin_with(file: Path) -> None:
+    file.write_text('[pbx.berlin]\nport = 5039\n[pbx."pbx.2"]\nsecret = "x"\n')
+    assert {name: (pbx.port, pbx.secret) for name, pbx in config.load(file).pbx.items()} == {
+        "berlin": (5039, ""),
+        "pbx.2": (5038, "x"),
+    }
+    file.write_text('[pbx.a-b]\nsecret = "hidden"\n[pbx.b]\nport = 0\nsecret = 5\n')
+    assert [(key, value) for _, key, value in faults(file)] == [
+        ("pbx.a-b.[key]", "a-b"),
+        ("pbx.b.port", "0"),
+        ("pbx.b.secret", "(not shown)"),
+    ]
+
+
+def test_a_warning_that_could_not_be_given_in_time_is_a_fault(file: Path) -> None:
+    file.write_text("[calls]\nrenew_before_seconds = 10\n")
+    assert faults(file) == [(str(file), "calls.warn_seconds", "(30, 10)")]
+    file.write_text("[calls]\nrenew_before_seconds = 10\nwarn_seconds = [5]\n")
+    assert config.load(file).calls.warn_seconds == (5,)
 
 
 def test_three_faults_in_the_file_are_named_at_once(file: Path) -> None:
@@ -102,7 +124,11 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None) 
     assert faults(file) == [(str(file), "file", "")]
 
 
-@pytest.mark.parametrize("secret", [config.ami_secret, config.http_token, config.webhook_secret])
+def ami_secret(settings: Settings) -> str:
+    return config.ami_secret(settings, settings.pbx["pbx"])
+
+
+@pytest.mark.parametrize("secret", [ami_secret, config.http_token, config.webhook_secret])
 def test_a_generated_secret_is_kept_for_the_gateway_alone(
     tmp_path: Path, secret: Callable[[Settings], str]
 ) -> None:
@@ -123,7 +149,7 @@ def test_a_generated_webhook_secret_is_one_that_could_be_set(tmp_path: Path, fil
 @pytest.mark.parametrize(
     ("section", "secret"),
     [
-        ('[ami]\nsecret = "s3cret"', config.ami_secret),
+        ('[pbx.pbx]\nsecret = "s3cret"', ami_secret),
         ('[http]\ntoken = "s3cret"', config.http_token),
         ('[payments]\nwebhook_secret = "whsec_YWJj"', config.webhook_secret),
     ],

@@ -2,15 +2,19 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.calls.ports import Answered, Ended, LegEvent, Record, Ringing
+from gateway.calls.ports import Answered, Ended, Leg, LegEvent, Record, Ringing
 from gateway.calls.session import (
     HANG_UP_AFTER_MS,
     HANG_UP_AGAIN_MS,
+    HANG_UP_LATER_MS,
+    HANG_UPS_IN_A_ROW,
     Due,
     Move,
+    Pace,
     Session,
     State,
 )
+from gateway.ledger.outcomes import Hold
 from gateway.rating.number import Kind
 from gateway.rating.plan import Pool
 from gateway.rating.terms import Terms
@@ -19,7 +23,8 @@ from tests.unit.rates import rate, tariff
 CALL = "pbx-1.1-1"
 LEG = "PJSIP/trunk-1"
 START = 1_700_000_000_000  # the answer, by the PBX's clock
-RENEW_BEFORE = 10_000
+PACE = Pace(60, 35, (30, 10))
+RENEW_BEFORE = PACE.renew_before_ms(CALL)
 
 RINGING = Ringing(CALL, LEG)
 ANSWERED = Answered(CALL, LEG, START)
@@ -43,7 +48,7 @@ NEW = Session(
     held=700_000,
 )
 UP = NEW.on(RINGING).on(ANSWERED)
-LAST = UP.refused()
+LAST = UP.refused(START)
 
 
 def ended(talked_ms: int, *, answered_ms: int = START) -> Ended:
@@ -106,7 +111,7 @@ def test_a_refused_slice_is_the_last_until_money_comes() -> None:
 def test_a_call_may_be_extended_before_its_answer_or_not() -> None:
     more = NEW.extended(120, 1_300_000, 0)
     assert (more.state, more.extension, more.granted_seconds) == (State.AUTHORIZED, 1, 120)
-    assert (NEW.refused().state, NEW.refused().extension) == (State.AUTHORIZED, 1)
+    assert (NEW.refused(START).state, NEW.refused(START).extension) == (State.AUTHORIZED, 1)
     assert more.on(ANSWERED).paid_until_ms == START + 120_000
 
 
@@ -119,7 +124,12 @@ def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
     ("session", "at_ms", "due"),
     [
         pytest.param(NEW, 0, Due(Move.WAIT), id="ringing is the PBX's to end"),
-        pytest.param(UP, 0, Due(Move.RENEW, START + 50_000), id="renewed before the slice ends"),
+        pytest.param(
+            UP,
+            0,
+            Due(Move.RENEW, START + 60_000 - RENEW_BEFORE),
+            id="renewed before the slice ends",
+        ),
         pytest.param(UP, 59_999, Due(Move.RENEW, START + 59_999), id="late but not too late"),
         pytest.param(UP, 60_000, Due(Move.HANG_UP, START + 60_300), id="never renewed unpaid"),
         pytest.param(
@@ -131,7 +141,7 @@ def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
         pytest.param(
             UP.extended(120, 1_300_000, 0).seen(START + 51_000, START + 120_000),
             51_000,
-            Due(Move.RENEW, START + 110_000),
+            Due(Move.RENEW, START + 120_000 - RENEW_BEFORE),
             id="and the next slice has its time",
         ),
         pytest.param(
@@ -145,14 +155,115 @@ def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
 def test_the_next_move_is_due_at_the_time_of_the_pbx(
     session: Session, at_ms: int, due: Due
 ) -> None:
-    assert session.due(START + at_ms, RENEW_BEFORE) == due
+    assert session.due(START + at_ms, PACE) == due
 
 
 def test_a_hang_up_is_asked_for_again_until_the_pbx_reports_the_end() -> None:
-    asked = replace(LAST, hang_up_ms=LAST.paid_until_ms + HANG_UP_AFTER_MS)
+    asked = LAST.hung_up(LAST.paid_until_ms + HANG_UP_AFTER_MS)
     again = Due(Move.HANG_UP, asked.hang_up_ms + HANG_UP_AGAIN_MS)
-    assert asked.due(asked.hang_up_ms, RENEW_BEFORE) == again
-    assert asked.on(ended(60_100)).due(START, RENEW_BEFORE).move is Move.SETTLE
+    assert asked.due(asked.hang_up_ms, PACE) == again
+    assert asked.on(ended(60_100)).due(START, PACE).move is Move.SETTLE
+
+
+def test_a_leg_that_never_ends_is_stuck_and_asked_less_often() -> None:
+    asked = LAST
+    for _ in range(HANG_UPS_IN_A_ROW):
+        assert not asked.stuck
+        asked = asked.hung_up(LAST.paid_until_ms + HANG_UP_AFTER_MS)
+    assert asked.stuck
+    again = Due(Move.HANG_UP, asked.hang_up_ms + HANG_UP_LATER_MS)
+    assert asked.due(asked.hang_up_ms, PACE) == again
+    assert not asked.extended(120, 1_300_000, 0).stuck
+
+
+def test_calls_answered_together_are_renewed_apart_and_in_time() -> None:
+    times = {PACE.renew_before_ms(f"pbx-1795510946.{number}-1") for number in range(100)}
+    assert len(times) > 90
+    assert 35_000 <= min(times) < 37_000
+    assert 48_000 < max(times) < 50_000
+
+
+EARED = replace(LAST, ear="PJSIP/phone-1")
+
+
+@pytest.mark.parametrize(
+    ("session", "at_ms", "due"),
+    [
+        pytest.param(EARED, 0, Due(Move.WARN, START + 30_000), id="30 s before the end"),
+        pytest.param(EARED, 31_000, Due(Move.WARN, START + 31_000), id="late is better than not"),
+        pytest.param(
+            EARED.warned(START + 30_010), 30_010, Due(Move.WARN, START + 50_000), id="10 s"
+        ),
+        pytest.param(
+            EARED.warned(START + 50_010), 50_010, Due(Move.HANG_UP, START + 60_300), id="both told"
+        ),
+        pytest.param(
+            replace(UP, ear="PJSIP/phone-1").refused(START + 40_000),
+            40_000,
+            Due(Move.WARN, START + 50_000),
+            id="what is over is not told any more",
+        ),
+        pytest.param(LAST, 0, Due(Move.HANG_UP, START + 60_300), id="nobody listens"),
+    ],
+)
+def test_the_payer_is_told_in_the_last_slice(session: Session, at_ms: int, due: Due) -> None:
+    # D4
+    assert session.due(START + at_ms, PACE) == due
+
+
+def test_who_is_saved_by_money_is_warned_anew_at_the_next_end() -> None:
+    saved = EARED.warned(START + 30_000).credited().extended(120, 1_300_000, 0)
+    assert saved.seen(START, START + 120_000).due(START + 31_000, PACE).move is Move.RENEW
+    again = saved.seen(START, START + 120_000).refused(START + 80_000)
+    assert again.due(START + 80_000, PACE) == Due(Move.WARN, START + 90_000)
+
+
+HOLD = Hold(
+    call_id=CALL,
+    account="contoso",
+    user="alice",
+    call_type="user_out",
+    number="+442071838750",
+    rate=TERMS.pin(),
+    granted_seconds=180,
+    held=1_900_000,
+    extension=2,
+    pool="",
+    pool_seconds=0,
+)
+
+
+def test_a_session_goes_on_where_another_gateway_has_come_to() -> None:
+    for session in (UP, LAST):
+        assert session.is_behind(HOLD)
+        more = session.synced(HOLD)
+        assert (more.state, more.granted_seconds, more.held, more.extension) == (
+            State.ANSWERED,
+            180,
+            1_900_000,
+            2,
+        )
+        assert not more.is_behind(HOLD)
+    # The other one was refused: so would this one be.
+    refused = LAST.synced(replace(HOLD, granted_seconds=60, held=700_000))
+    assert (refused.state, refused.extension, refused.granted_seconds) == (State.LAST_SLICE, 2, 60)
+
+
+def test_the_session_of_a_hold_is_that_of_its_call() -> None:
+    session = Session.of(replace(HOLD, granted_seconds=60, held=700_000, extension=0))
+    assert session == NEW
+    leg = Leg(CALL, LEG, paid=True, answered_ms=START, ear="PJSIP/phone-1")
+    found = session.found(leg, START + 5000)
+    assert (found.state, found.channel, found.ear) == (State.ANSWERED, LEG, "PJSIP/phone-1")
+    # Which deadline it carries is not known.
+    assert found.due(START + 5000, PACE).move is Move.MOVE_DEADLINE
+    ringing = session.found(Leg(CALL, LEG, paid=True), START)
+    assert (ringing.state, ringing.channel) == (State.AUTHORIZED, LEG)
+    assert session.found(Leg(CALL, "PJSIP/phone-1"), START) == session
+
+
+def test_an_answer_that_was_told_stays_where_it_was_though_the_pbx_tells_another_later() -> None:
+    assert UP.on(ended(5000, answered_ms=START - 3_600_000)).charge()[0] == 5
 
 
 @pytest.mark.parametrize(
@@ -195,7 +306,7 @@ def test_a_call_that_is_lost_before_its_answer_is_free() -> None:
 def test_a_renewal_that_was_under_way_does_not_bring_an_ended_call_back(session: Session) -> None:
     assert session.extended(120, 1_300_000, 0).state is session.state
     assert session.extended(120, 1_300_000, 0).held == 1_300_000
-    assert session.refused().state is session.state
+    assert session.refused(START).state is session.state
 
 
 POOL = Pool("domestic-120:domestic:GB:2023-11", 7200, 60, START)
