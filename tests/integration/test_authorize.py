@@ -178,7 +178,8 @@ async def test_a_question_that_is_asked_again_has_the_same_answer_and_another_is
 ) -> None:
     account = await desk.open(**GERMAN, limit_calls="1")
     answer, call_id = await desk.ask(account, BERLIN)
-    for to, said in ((BERLIN, answer), ("030123456", answer), (PARIS, "DENY,conflict,")):
+    allowed = f"{answer},{account}"
+    for to, said in ((BERLIN, allowed), ("030123456", allowed), (PARIS, "DENY,conflict,")):
         again = await asked(desk.agi_port, call_id, "user_out", account, "ana", to)
         assert again == f'{PREFIX}{said}"\n'
     assert (await desk.gateway.account(account))["held"] == "0.000000"

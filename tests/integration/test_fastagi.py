@@ -90,8 +90,8 @@ async def test_who_drains_answers_those_who_have_asked_and_nobody_else(
     await until(lambda: server.agi.connections == 1, "it has asked")
     async with asyncio.TaskGroup() as tasks:
         draining = tasks.create_task(server.agi.drain())
-        with pytest.raises(ConnectionRefusedError):
-            await until(lambda: asyncio.open_connection("127.0.0.1", server.port), "nobody", 1)
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", server.port)
         assert not draining.done()
         writer.write(header(*CALL))
         assert (await reader.readline()).decode() == ALLOW

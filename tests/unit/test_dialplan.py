@@ -12,6 +12,6 @@ FILE = Path(__file__).parents[2] / "dialplan/extensions-coinbox.conf"
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_to_refuse_has_one_extension(reason: Reason) -> None:
-    table = FILE.read_text().partition("[coinbox-refused]\n")[2].partition("\n[")[0]
+    table = FILE.read_text().partition("[coinbox-prompts]\n")[2].partition("\n[")[0]
 
     assert len(re.findall(rf"^exten => {reason},1,", table, re.MULTILINE)) == 1
