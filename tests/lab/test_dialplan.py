@@ -36,6 +36,8 @@ REFUSALS: dict[str, tuple[int, tuple[str, ...]]] = {
     "limit_per_minute": (403, (SORRY, LATER)),
     "rating_fault": (503, (SORRY, LATER)),
     "service_down": (503, (SORRY, LATER)),
+    "unknown_conference": (403, ("conf-invalid",)),
+    "wrong_pin": (403, ("conf-invalidpin",)),
     "bad_call_id": (503, (LATER,)),
     "conflict": (503, (LATER,)),
     "a_reason_that_is_not_known": (403, (CANNOT,)),

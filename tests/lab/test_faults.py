@@ -123,7 +123,7 @@ async def a_hold_that_cannot_be_read(lab: Lab, account: str) -> AsyncIterator[No
         ledger = Ledger(Store(Server(redis), 16))
         await ledger.hold(
             account,
-            "strange",
+            "lab-strange",
             [Slice(60, 1)],
             user="alice",
             call_type="user_out",
@@ -136,7 +136,7 @@ async def a_hold_that_cannot_be_read(lab: Lab, account: str) -> AsyncIterator[No
             seconds_max=2,
         )
         yield
-        await ledger.void(account, "strange", user="alice", cause=16)
+        await ledger.void(account, "lab-strange", user="alice", cause=16)
 
 
 async def test_a_hold_that_cannot_be_read_stands_in_no_other_s_way(lab: Lab, account: str) -> None:
