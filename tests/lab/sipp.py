@@ -286,11 +286,13 @@ class FarEnd:
             party,
             ring_ms=self._ring_ms,
             long_ring_ms=self._long_ring_ms,
+            anybody="|".join(named.values()),
             choices="\n".join(_fill("choice.xml", act=act, who=who) for act, who in named.items()),
             steps="\n".join(
                 [
-                    *(_fill("act.xml", act=act) for act in named),
                     _steps("stay", [STAYS], party),
+                    '  <label id="acts"/>',
+                    *(_fill("act.xml", act=act) for act in named),
                     *(_steps(act, self._steps[who], party) for act, who in named.items()),
                 ]
             ),
