@@ -21,6 +21,7 @@ NEVER_ANSWERS = "66"
 HANGS_UP = "77"
 BUSY = "88"
 
+KEY_SECONDS = 0.2  # from one key to the next
 ANSWER_SECONDS = 60.0  # for the PBX to answer a step, a transfer's outcome included
 LEAVE_SECONDS = 5.0  # for the PBX to end the call that it has transferred
 LAST_CSEQ = 1000  # of the BYE: a call has fewer steps
@@ -42,7 +43,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Press:
-    """Send digits by SIP INFO, one after the other."""
+    """Send digits by SIP INFO, no faster than fingers: Asterisk's features lose a burst."""
 
     digits: str
 
@@ -351,7 +352,9 @@ def _steps(label: str, steps: Iterable[Step], party: Party) -> str:
 
 
 def _parts(step: Step) -> Iterable[Step]:
-    return map(Press, step.digits) if isinstance(step, Press) else (step,)
+    if not isinstance(step, Press):
+        return (step,)
+    return [part for digit in step.digits for part in (Press(digit), Wait(KEY_SECONDS))]
 
 
 def _step(step: Step, values: dict[str, object]) -> str:
