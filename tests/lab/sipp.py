@@ -121,7 +121,8 @@ class CallResult:
     answered: float
     ended: float
     ended_by: str  # "caller", "far" or ""
-    steps: tuple[tuple[str, float], ...]  # as "hold", "press-1", "refer-202", "notify-200"
+    # With times: hold, resume, press-1, refer, refer-202, notify-200; reinvited is the PBX's doing.
+    steps: tuple[tuple[str, float], ...]
     dialog: Dialog | None
 
 
@@ -144,7 +145,9 @@ class Caller:
 
     account: str = "contoso"
     user: str = "alice"
-    endpoint: str = "phone"  # "pstn" dials in from outside, "desk" is a phone with fixed account
+    # "pstn" dials in from outside, "desk" and "alice" are phones with fixed account, "plain" has no
+    # Coinbox.
+    endpoint: str = "phone"
     from_user: str = "4001"  # who the caller says he is
     country: str = ""
     conference: str = ""

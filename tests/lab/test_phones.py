@@ -34,7 +34,11 @@ PHONE_STEPS: dict[str, tuple[Step, ...]] = {"transfers": (Wait(0.5), Refer(LEAVE
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
     async with Lab(
-        with_gateway=False, long_ring_seconds=LONG_RING_SECONDS, phone_steps=PHONE_STEPS
+        ring_seconds=0.2,
+        long_ring_seconds=LONG_RING_SECONDS,
+        talk_seconds=1,
+        phone_steps=PHONE_STEPS,
+        with_gateway=False,
     ) as lab:
         yield lab
 
@@ -126,6 +130,7 @@ async def test_a_phone_that_is_called_transfers_its_caller(lab: Lab) -> None:
     assert (seen.ended_by, far.ended_by) == ("far", "far")
     assert seen.ended == pytest.approx(far.ended, abs=0.5)
     assert names(phone.steps)[-1] == "notify-200"
+    assert names(seen.steps) == ["reinvited"]  # with whom he talks now
 
 
 async def test_an_attended_transfer_connects_both_far_ends(lab: Lab) -> None:
@@ -133,7 +138,7 @@ async def test_an_attended_transfer_connects_both_far_ends(lab: Lab) -> None:
     [first] = await (await lab.call(staying, plain(talk_seconds=20))).until_answered()
     second = await lab.call(leaving, plain(Refer(staying, replaces=first.dialog)))
     await until_connected(lab, staying, leaving)
-    [seen] = await second.finished()
+    [seen] = second.results()
 
     assert names(seen.steps) == ["refer", "refer-202", "notify-100", "notify-200"]
 
