@@ -88,6 +88,7 @@ class Settings:
     name: str
     sip_port: int
     trunk_port: int
+    phone_port: int
     ami_port: int
     ami_secret: str
     agi_port: int

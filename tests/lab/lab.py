@@ -13,7 +13,7 @@ from tests.lab.gateway import Gateway, Section
 from tests.lab.ports import Ports
 from tests.lab.provider import Provider
 from tests.lab.proxy import Proxy
-from tests.lab.sipp import Caller, Calls, FarEnd
+from tests.lab.sipp import Caller, Calls, FarEnd, Step
 
 
 class Lab:
@@ -26,6 +26,7 @@ class Lab:
 
     asterisk: Asterisk
     far_end: FarEnd
+    phone: FarEnd  # of the endpoint alice
     provider: Provider
     ami: Proxy
     gateway: Gateway
@@ -35,12 +36,16 @@ class Lab:
         self,
         *,
         ring_seconds: float = 0.5,
+        long_ring_seconds: float = 15.0,
         talk_seconds: float = 2.0,
+        phone_steps: Mapping[str, tuple[Step, ...]] | None = None,
         settings: Mapping[str, Section] | None = None,
         with_gateway: bool = True,
     ) -> None:
         self._ring_seconds = ring_seconds
+        self._long_ring_seconds = long_ring_seconds
         self._talk_seconds = talk_seconds
+        self._phone_steps = phone_steps
         self._settings = settings or {}
         self._with_gateway = with_gateway
         self._stack = AsyncExitStack()
@@ -107,16 +112,11 @@ class Lab:
 
     async def _start_world(self) -> None:
         ports = self._ports
-        trunk_port, ami_port = ports.take(), ports.take()
+        trunk_port, phone_port, ami_port = ports.take(), ports.take(), ports.take()
         self._agi_port, self._http_port = ports.take(), ports.take()
         self._ami_secret = secrets.token_hex()
-        self.far_end = FarEnd(
-            self.folder / "far-end",
-            port=trunk_port,
-            media_port=ports.take(),
-            ring_seconds=self._ring_seconds,
-            talk_seconds=self._talk_seconds,
-        )
+        self.far_end = self._make_far_end("far-end", trunk_port)
+        self.phone = self._make_far_end("phone", phone_port, self._phone_steps)
         self.asterisk = Asterisk(
             self.folder / "asterisk",
             ports,
@@ -124,6 +124,7 @@ class Lab:
                 name="lab",
                 sip_port=self._sip_port,
                 trunk_port=trunk_port,
+                phone_port=phone_port,
                 ami_port=ami_port,
                 ami_secret=self._ami_secret,
                 agi_port=self._agi_port,
@@ -135,9 +136,23 @@ class Lab:
             secret="whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
             webhook_url=f"http://127.0.0.1:{self._http_port}/webhooks/payments",
         )
-        for part in (self.far_end, self.asterisk, self.ami, self.provider):
+        for part in (self.far_end, self.phone, self.asterisk, self.ami, self.provider):
             self._stack.push_async_callback(part.stop)
             await part.start()
+
+    def _make_far_end(
+        self, name: str, port: int, steps: Mapping[str, tuple[Step, ...]] | None = None
+    ) -> FarEnd:
+        return FarEnd(
+            self.folder / name,
+            port=port,
+            media_port=self._ports.take(),
+            sip_port=self._sip_port,
+            ring_seconds=self._ring_seconds,
+            long_ring_seconds=self._long_ring_seconds,
+            talk_seconds=self._talk_seconds,
+            steps=steps,
+        )
 
     def _make_gateway(self) -> None:
         settings: dict[str, Section] = {

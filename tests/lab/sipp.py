@@ -1,20 +1,103 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from tests.lab import processes
 from tests.lab.media import Heard
-from tests.lab.templates import render
+from tests.lab.templates import PLACE, render
 
 SCENARIOS = Path(__file__).parent / "sipp"
 AT_ONCE = 1000  # calls a second: a group of callers starts within some milliseconds
 
 ANSWERS = "00"  # the last digits of a number tell the far end what to do; any others answer too
+PRESSES_ONE = "11"  # a second after its answer
+HOLDS = "22"  # two seconds after its answer, for two seconds
+RINGS_LONG = "33"
+REDIRECTS = "44"  # to the number that ends with ANSWERS instead
+EARLY_MEDIA = "55"
 NEVER_ANSWERS = "66"
 HANGS_UP = "77"
 BUSY = "88"
+
+KEY_SECONDS = 0.2  # from one key to the next
+ANSWER_SECONDS = 60.0  # for the PBX to answer a step, a transfer's outcome included
+LEAVE_SECONDS = 5.0  # for the PBX to end the call that it has transferred
+LAST_CSEQ = 1000  # of the BYE: a call has fewer steps
+
+
+@dataclass(frozen=True)
+class Dialog:
+    """A call as SIP names it, seen from the phone's side."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Press:
+    """Send digits by SIP INFO, no faster than fingers: Asterisk's features lose a burst."""
+
+    digits: str
+
+
+@dataclass(frozen=True)
+class Hold:
+    pass
+
+
+@dataclass(frozen=True)
+class Resume:
+    pass
+
+
+@dataclass(frozen=True)
+class Refer:
+    """Transfer the call to a number, or to the PBX's end of another call.
+
+    Done, the phone hangs up if the PBX does not; refused or failed, it goes on with the call.
+    """
+
+    to: str
+    replaces: Dialog | None = None
+
+    @property
+    def target(self) -> str:
+        """The Refer-To URI's part after `sip:`, for SIPp to fill in."""
+        target = f"{quote(self.to, safe='+*')}@[remote_ip]:[remote_port]"
+        if not self.replaces:
+            return target
+        # RFC 3891: the tags as the PBX, which takes the request, sees them.
+        tags = f"to-tag={self.replaces.remote_tag};from-tag={self.replaces.local_tag}"
+        return f"{target}?Replaces={quote(f'{self.replaces.call_id};{tags}', safe='')}"
+
+
+Step = Wait | Press | Hold | Resume | Refer
+STAYS = Wait(3600)  # until the PBX hangs up
+
+
+@dataclass(frozen=True)
+class Party:
+    """How a phone writes the requests of a call, and what its log calls the two ends."""
+
+    me: str
+    peer: str
+    uri: str
+    sender: str
+    receiver: str
+    contact: str
+    media_port: int
+
+    @property
+    def values(self) -> dict[str, object]:
+        return {**vars(self), "from": self.sender, "to": self.receiver}
 
 
 @dataclass(frozen=True)
@@ -38,17 +121,22 @@ class CallResult:
     answered: float
     ended: float
     ended_by: str  # "caller", "far" or ""
+    # With times: hold, resume, press-1, refer, refer-202, notify-200; reinvited is the PBX's doing.
+    steps: tuple[tuple[str, float], ...]
+    dialog: Dialog | None
 
 
 @dataclass(frozen=True)
 class FarCall:
-    """What the far end saw of one call; times are epoch seconds, 0 for what did not happen."""
+    """What the far end or a phone saw of one call; times are epoch seconds, 0 for what was not."""
 
     number: str
     called: float
     answered: float
     ended: float
     ended_by: str  # "pbx", "far" or ""
+    steps: tuple[tuple[str, float], ...]
+    dialog: Dialog | None
 
 
 @dataclass(frozen=True)
@@ -57,10 +145,13 @@ class Caller:
 
     account: str = "contoso"
     user: str = "alice"
-    endpoint: str = "phone"  # "pstn" dials in from outside, "desk" is a phone with fixed account
+    # "pstn" dials in from outside, "desk" and "alice" are phones with fixed account, "plain" has no
+    # Coinbox.
+    endpoint: str = "phone"
     from_user: str = "4001"  # who the caller says he is
     country: str = ""
     conference: str = ""
+    steps: tuple[Step, ...] = ()  # from the answer on, before he talks
     talk_seconds: float = 3.0
     patience_seconds: float = 90.0
 
@@ -75,10 +166,7 @@ class Calls:
 
     def results(self) -> list[CallResult]:
         """Give what each caller has seen so far."""
-        by_call: dict[str, list[Event]] = {}
-        for event in _events(self._log):
-            by_call.setdefault(event.subject, []).append(event)
-        return [_call_result(events) for events in by_call.values()]
+        return [_call_result(events) for events in _by_call(self._log)]
 
     async def until_answered(self, seconds: float = 20.0) -> list[CallResult]:
         """Wait until a caller is answered, and give those who are."""
@@ -112,12 +200,21 @@ async def call(
 ) -> Calls:
     """Start callers; `Calls.finished` waits for them."""
     heard = await Heard.listen(media_port)
+    party = Party(
+        me="caller",
+        peer="far",
+        uri="sip:[service]@[remote_ip]:[remote_port]",
+        sender="<sip:[from_user]@[local_ip]:[local_port]>;tag=[pid]c[call_number]",
+        receiver="<sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]",
+        contact="<sip:[endpoint]@[local_ip]:[local_port]>",
+        media_port=media_port,
+    )
     scenario = _prepare(
         folder,
         "caller.xml",
-        talk_ms=round(caller.talk_seconds * 1000),
+        party,
+        steps=_steps("step", (*caller.steps, Wait(caller.talk_seconds)), party),
         patience_ms=round(caller.patience_seconds * 1000),
-        media_port=media_port,
     )
     keys = {
         "account": caller.account,
@@ -140,9 +237,11 @@ async def call(
 
 
 class FarEnd:
-    """Everybody who can be called over the trunk.
+    """Everybody who can be called over the trunk, or at one endpoint: a phone.
 
-    The last two digits of the number decide: see `sipp/far_end.xml`.
+    Whom the PBX asks for decides what happens. Numbers, by their last two digits: see `ANSWERS` and
+    its like. Names, as in `PJSIP/busy@alice`: `silent`, `busy`, `to4930123456` (redirects to
+    +4930123456) and those that `steps` has; any other answers.
     """
 
     def __init__(
@@ -151,28 +250,62 @@ class FarEnd:
         *,
         port: int,
         media_port: int,
+        sip_port: int,
         ring_seconds: float = 0.5,
+        long_ring_seconds: float = 15.0,
         talk_seconds: float = 2.0,
+        steps: Mapping[str, tuple[Step, ...]] | None = None,
     ) -> None:
         self._folder = folder
         self._port = port
+        self._sip_port = sip_port
         self._media_port = media_port
         self._ring_ms = round(ring_seconds * 1000)
-        self._talk_ms = round(talk_seconds * 1000)
+        self._long_ring_ms = round(long_ring_seconds * 1000)
+        # What each does after its answer, by a regular expression for whom the PBX asks for.
+        self._steps: dict[str, tuple[Step, ...]] = {
+            f"[^@]*{PRESSES_ONE}": (Wait(1), Press("1"), STAYS),
+            f"[^@]*{HOLDS}": (Wait(2), Hold(), Wait(2), Resume(), STAYS),
+            f"[^@]*{HANGS_UP}": (Wait(talk_seconds),),
+            **{name: (*own, STAYS) for name, own in (steps or {}).items()},
+        }
         self._process: asyncio.subprocess.Process | None = None
         self._heard: Heard | None = None
 
     async def start(self) -> None:
         self._heard = await Heard.listen(self._media_port)
+        party = Party(
+            me="far",
+            peer="pbx",
+            uri="sip:[remote_ip]:[remote_port]",
+            sender="<sip:[$number]@[local_ip]:[local_port]>;tag=[pid]f[call_number]",
+            receiver="[$caller]",
+            contact="<sip:far@[local_ip]:[local_port]>",
+            media_port=self._media_port,
+        )
+        named = {f"as{place}": who for place, who in enumerate(self._steps)}
         scenario = _prepare(
             self._folder,
             "far_end.xml",
+            party,
             ring_ms=self._ring_ms,
-            talk_ms=self._talk_ms,
-            media_port=self._media_port,
+            long_ring_ms=self._long_ring_ms,
+            anybody="|".join(named.values()),
+            choices="\n".join(_fill("choice.xml", act=act, who=who) for act, who in named.items()),
+            steps="\n".join(
+                [
+                    _steps("stay", [STAYS], party),
+                    '  <label id="acts"/>',
+                    *(_fill("act.xml", act=act) for act in named),
+                    *(_steps(act, self._steps[who], party) for act, who in named.items()),
+                ]
+            ),
         )
         self._process = await _sipp(
-            self._folder, scenario, "127.0.0.1", "-p", str(self._port), "-l", "1000"
+            self._folder,
+            scenario,
+            f"127.0.0.1:{self._sip_port}",
+            *("-p", str(self._port), "-l", "1000"),
         )
 
     async def stop(self) -> None:
@@ -183,10 +316,7 @@ class FarEnd:
 
     def calls(self, number: str = "") -> list[FarCall]:
         """Give the calls that reached the far end, all or those to a number."""
-        by_call: dict[str, list[Event]] = {}
-        for event in _events(self._folder / "log"):
-            by_call.setdefault(event.detail, []).append(event)
-        calls = [_far_call(events) for events in by_call.values()]
+        calls = [_far_call(events) for events in _by_call(self._folder / "log")]
         return [seen for seen in calls if number in ("", seen.number)]
 
     async def until_ended(self, number: str, seconds: float = 20.0) -> FarCall:
@@ -199,9 +329,68 @@ class FarEnd:
         return found[-1]
 
 
-def _prepare(folder: Path, scenario: str, **values: object) -> Path:
+def _prepare(folder: Path, scenario: str, party: Party, **values: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return render(SCENARIOS / scenario, folder / scenario, values)
+    end = _fill("end.xml", **party.values, cseq=LAST_CSEQ)
+    return render(SCENARIOS / scenario, folder / scenario, {**party.values, **values, "end": end})
+
+
+def _steps(label: str, steps: Iterable[Step], party: Party) -> str:
+    """Write the steps of a call, and then its hang-up."""
+    parts = [part for step in steps for part in _parts(step)]
+    labels = [*(f"{label}_{place}" for place in range(len(parts))), "hangup"]
+    direction = "sendrecv"
+    written = []
+    for place, part in enumerate(parts):
+        direction = {Hold: "sendonly", Resume: "sendrecv"}.get(type(part), direction)
+        values = {
+            **party.values,
+            "step": labels[place],
+            "then": labels[place + 1],
+            "cseq": place + 2,
+            "direction": direction,
+        }
+        written.append(_step(part, values))
+    return "\n".join(written)
+
+
+def _parts(step: Step) -> Iterable[Step]:
+    if not isinstance(step, Press):
+        return (step,)
+    return [part for digit in step.digits for part in (Press(digit), Wait(KEY_SECONDS))]
+
+
+def _step(step: Step, values: dict[str, object]) -> str:
+    label = str(values["step"])
+    match step:
+        case Wait(seconds):
+            return _listen(label, seconds, values)
+        case Press(digit):
+            listen = _await("answer_awaited.xml", {**values, "agreed": values["then"]})
+            return _fill("press.xml", **values, digit=digit, listen=listen)
+        case Hold() | Resume():
+            listen = _await("answer_awaited.xml", {**values, "agreed": f"{label}_agreed"})
+            return _fill("media.xml", **values, name=type(step).__name__.lower(), listen=listen)
+        case Refer():
+            listen = _await("refer_awaited.xml", values)
+            leave = _listen(f"{label}_left", LEAVE_SECONDS, {**values, "then": "hangup"})
+            return _fill("refer.xml", **values, target=step.target, listen=listen, leave=leave)
+
+
+def _await(fragment: str, values: dict[str, object]) -> str:
+    """Write the wait for the answer to what a step has sent."""
+    awaited = _fill(fragment, **values, ms=round(ANSWER_SECONDS * 1000))
+    return _listen(f"{values['step']}_sent", ANSWER_SECONDS, values, awaited)
+
+
+def _listen(label: str, seconds: float, values: dict[str, object], awaited: str = "") -> str:
+    ms = round(seconds * 1000)
+    return _fill("listen.xml", **values, listen=label, ms=ms, awaited=awaited)
+
+
+def _fill(fragment: str, **values: object) -> str:
+    text = (SCENARIOS / fragment).read_text().rstrip("\n")
+    return PLACE.sub(lambda place: str(values[place[1]]), text)
 
 
 async def _sipp(folder: Path, scenario: Path, *arguments: str) -> asyncio.subprocess.Process:
@@ -210,6 +399,7 @@ async def _sipp(folder: Path, scenario: Path, *arguments: str) -> asyncio.subpro
             "sipp",
             *arguments,
             *("-sf", str(scenario), "-i", "127.0.0.1", "-nostdin", "-f", "60"),
+            "-aa",  # answers UPDATE, NOTIFY, INFO and OPTIONS where no step awaits them
             *("-trace_logs", "-log_file", str(folder / "log")),
             *("-trace_err", "-error_file", str(folder / "errors")),
         ),
@@ -223,9 +413,16 @@ def _events(log: Path) -> Iterator[Event]:
     text = log.read_text() if log.exists() else ""
     for line in text.splitlines(keepends=True):
         words = line.split()
-        if line.endswith("\n") and len(words) == len(("call", "event", "detail", "s", "us")):
+        if line.endswith("\n") and len(words) == len(("call id", "event", "detail", "s", "us")):
             subject, name, detail, seconds, microseconds = words
             yield Event(subject, name, detail, float(seconds) + float(microseconds) / 1e6)
+
+
+def _by_call(log: Path) -> Iterable[list[Event]]:
+    by_call: dict[str, list[Event]] = {}
+    for event in _events(log):
+        by_call.setdefault(event.subject, []).append(event)
+    return by_call.values()
 
 
 def _call_result(events: list[Event]) -> CallResult:
@@ -238,21 +435,39 @@ def _call_result(events: list[Event]) -> CallResult:
         early=_at(seen, "early"),
         answered=_at(seen, "answered"),
         ended=_at(seen, "ended", "refused"),
-        ended_by=seen["ended"].detail if "ended" in seen else "",
+        ended_by=_detail(seen, "ended"),
+        steps=_steps_done(events),
+        dialog=_dialog(seen),
     )
 
 
 def _far_call(events: list[Event]) -> FarCall:
     seen = {event.name: event for event in events}
-    by_pbx, by_far = _at(seen, "ended", "cancelled"), _at(seen, "left", "busy")
     return FarCall(
-        number=events[0].subject,
+        number=_detail(seen, "called"),
         called=_at(seen, "called"),
         answered=_at(seen, "answered"),
-        ended=by_pbx or by_far,
-        ended_by="pbx" if by_pbx else "far" if by_far else "",
+        ended=_at(seen, "ended"),
+        ended_by=_detail(seen, "ended"),
+        steps=_steps_done(events),
+        dialog=_dialog(seen),
     )
 
 
-def _at(seen: dict[str, Event], *names: str) -> float:
+def _steps_done(events: list[Event]) -> tuple[tuple[str, float], ...]:
+    return tuple((event.detail, event.at) for event in events if event.name == "step")
+
+
+def _dialog(seen: Mapping[str, Event]) -> Dialog | None:
+    if "dialog" not in seen:
+        return None
+    local_tag, remote_tag = seen["dialog"].detail.split(";")
+    return Dialog(seen["dialog"].subject, local_tag, remote_tag)
+
+
+def _detail(seen: Mapping[str, Event], name: str) -> str:
+    return seen[name].detail if name in seen else ""
+
+
+def _at(seen: Mapping[str, Event], *names: str) -> float:
     return next((seen[name].at for name in names if name in seen), 0.0)
