@@ -99,6 +99,9 @@ async def _highest(lab: Lab, name: str) -> list[Run]:
     clean, step = 0, STEP_FIRST
     while step >= STEP_LAST and clean + step <= RATE_MAX:
         run = await _offer(lab, name, clean + step)
+        if not run.is_clean:
+            # Once more: what else this machine does for a moment is no limit.
+            run = await _offer(lab, name, clean + step)
         runs.append(run)
         if run.is_clean:
             clean = run.rate
