@@ -20,7 +20,7 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
 
-bench: $(INSTALLED) ## Calls, decisions and operations a second, beside their limits; memory
+bench: $(INSTALLED) lab ## Calls, decisions and operations a second, beside their limits; memory; hang-up times
 	@command -v redis-benchmark >/dev/null || tests/lab/apt-install redis-tools
 	@.venv/bin/python -m tests.bench
 

@@ -1,7 +1,7 @@
 """``make bench``: what calls cost, each beside its limit in the same run.
 
 Authorizations a second beside a bare server that speaks the same dialogue; then decisions and the
-ledger, each alone.
+ledger, each alone; last whole calls on a real Asterisk.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import ledger, rating
+from tests.bench import calls, ledger, rating
 from tests.bench.load import CALLERS, Run, load
 from tests.lab import processes
 from tests.lab.gateway import Gateway
@@ -55,7 +55,7 @@ async def main() -> int:
         ports.release()
     rating.report(out)
     await ledger.report(out)
-    return refused
+    return max(refused, await calls.report(out))
 
 
 async def _rounds(bare_port: int, agi_port: int) -> list[tuple[Run, Run]]:

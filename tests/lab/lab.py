@@ -69,13 +69,21 @@ class Lab:
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def call(self, number: str, caller: Caller | None = None, *, count: int = 1) -> Calls:
-        """Let callers dial a number, all at once."""
+    async def call(
+        self,
+        number: str,
+        caller: Caller | None = None,
+        *,
+        count: int = 1,
+        rate: int = sipp.AT_ONCE,
+    ) -> Calls:
+        """Let callers dial a number, all at once or so many a second."""
         self._groups += 1
         calls = await sipp.call(
             number,
             caller or Caller(),
             count=count,
+            rate=rate,
             sip_port=self._sip_port,
             own_port=self._ports.take(),
             media_port=self._ports.take(),

@@ -8,8 +8,8 @@ from typing import Self, TextIO
 
 FIRST = 12000  # up to LAST: below the range from which the kernel gives ports to clients
 LAST = 32000
-BLOCK = 1000
-RTP = 300  # the upper ports of a block, for the media of Asterisk
+BLOCK = 2000
+RTP = 1400  # the upper ports of a block, for the media of Asterisk: four a call
 CLAIMS = Path(tempfile.gettempdir()) / f"coinbox-lab-{os.getuid()}"
 
 

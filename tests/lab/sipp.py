@@ -193,6 +193,7 @@ async def call(
     caller: Caller,
     *,
     count: int,
+    rate: int,
     sip_port: int,
     own_port: int,
     media_port: int,
@@ -227,11 +228,11 @@ async def call(
     process = await _sipp(
         folder,
         scenario,
+        own_port,
         f"127.0.0.1:{sip_port}",
-        *("-p", str(own_port)),
         *("-s", quote(number, safe="+*,&;=")),
         *(word for name, value in keys.items() for word in ("-key", name, value)),
-        *("-m", str(count), "-l", str(count), "-r", str(AT_ONCE)),
+        *("-m", str(count), "-l", str(count), "-r", str(rate)),
     )
     return Calls(folder, process, heard)
 
@@ -304,8 +305,9 @@ class FarEnd:
         self._process = await _sipp(
             self._folder,
             scenario,
+            self._port,
             f"127.0.0.1:{self._sip_port}",
-            *("-p", str(self._port), "-l", "1000"),
+            *("-l", "1000"),
         )
 
     async def stop(self) -> None:
@@ -393,13 +395,17 @@ def _fill(fragment: str, **values: object) -> str:
     return PLACE.sub(lambda place: str(values[place[1]]), text)
 
 
-async def _sipp(folder: Path, scenario: Path, *arguments: str) -> asyncio.subprocess.Process:
+async def _sipp(
+    folder: Path, scenario: Path, port: int, *arguments: str
+) -> asyncio.subprocess.Process:
     return await processes.start(
         (
             "sipp",
             *arguments,
             *("-sf", str(scenario), "-i", "127.0.0.1", "-nostdin", "-f", "60"),
             "-aa",  # answers UPDATE, NOTIFY, INFO and OPTIONS where no step awaits them
+            # It opens media ports that it never uses. On one address, 50 SIPps find theirs.
+            *("-p", str(port), "-mi", f"127.1.{port // 256}.{port % 256}"),
             *("-trace_logs", "-log_file", str(folder / "log")),
             *("-trace_err", "-error_file", str(folder / "errors")),
         ),
