@@ -52,7 +52,11 @@ class Conferences:
         except LedgerUnavailableError as error:
             _log.error("ledger.unavailable", call=request.call_id, error=str(error))
             return Reason.SERVICE_DOWN
-        told = {"call": request.call_id, "conference": request.conference}
+        told = {
+            "call": request.call_id,
+            "account": request.account,
+            "conference": request.conference,
+        }
         if isinstance(outcome, Refused):
             _log.info("conference.refused", **told, reason=outcome.reason)
             closed = outcome.reason == "closed"

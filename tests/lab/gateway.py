@@ -100,6 +100,25 @@ class Gateway:
         ):
             return answer.status, await answer.json(content_type=None)
 
+    async def post(
+        self, path: str, body: Mapping[str, object], **headers: str
+    ) -> tuple[int, dict[str, object]]:
+        """Ask the HTTP API for something as its admin; give status and body."""
+        headers = {
+            "Authorization": f"Bearer {self.settings['http']['token']}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(self.url + path, json=body) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
+
+    def told(self, event: str, account: str) -> list[dict[str, object]]:
+        """Give what the log tells of an account's calls by this name."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line[:1] == "{"]
+        return [line for line in lines if (line["event"], line.get("account")) == (event, account)]
+
     async def account(self, account: str) -> dict[str, object]:
         _, body = await self.get(f"/v1/accounts/{account}")
         return body

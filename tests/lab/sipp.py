@@ -151,6 +151,7 @@ class Caller:
     from_user: str = "4001"  # who the caller says he is
     country: str = ""
     conference: str = ""
+    phone: str = ""  # of alice, whom "pstn" calls
     steps: tuple[Step, ...] = ()  # from the answer on, before he talks
     talk_seconds: float = 3.0
     patience_seconds: float = 90.0
@@ -224,6 +225,7 @@ async def call(
         "from_user": quote(caller.from_user),
         "country": caller.country,
         "conference": caller.conference,
+        "phone": caller.phone,
     }
     process = await _sipp(
         folder,
@@ -334,7 +336,10 @@ class FarEnd:
 def _prepare(folder: Path, scenario: str, party: Party, **values: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     end = _fill("end.xml", **party.values, cseq=LAST_CSEQ)
-    return render(SCENARIOS / scenario, folder / scenario, {**party.values, **values, "end": end})
+    file = render(SCENARIOS / scenario, folder / scenario, {**party.values, **values, "end": end})
+    # SIPp reads 64 kB of a scenario, and overlooks what a line begins with.
+    file.write_text("\n".join(line.lstrip() for line in file.read_text().splitlines()))
+    return file
 
 
 def _steps(label: str, steps: Iterable[Step], party: Party) -> str:
