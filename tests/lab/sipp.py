@@ -152,6 +152,7 @@ class Caller:
     country: str = ""
     conference: str = ""
     phone: str = ""  # of alice, whom "pstn" calls
+    language: str = ""  # of the channel
     steps: tuple[Step, ...] = ()  # from the answer on, before he talks
     talk_seconds: float = 3.0
     patience_seconds: float = 90.0
@@ -226,6 +227,7 @@ async def call(
         "country": caller.country,
         "conference": caller.conference,
         "phone": caller.phone,
+        "language": caller.language,
     }
     process = await _sipp(
         folder,
