@@ -13,7 +13,7 @@ from tests.lab import processes
 COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
 
-Section = Mapping[str, str | int | float | bool | list[str]]
+Section = Mapping[str, str | int | float | bool | list[str] | list[int]]
 
 
 class CommandFailedError(RuntimeError):

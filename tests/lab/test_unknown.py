@@ -1,4 +1,4 @@
-"""A paid leg that nobody holds anything for: the store has lost it, and a setting says what then."""
+"""A paid leg that nobody holds anything for: the store has lost it; a setting says what then."""
 
 import asyncio
 import shutil
