@@ -101,7 +101,7 @@ async def test_a_gateway_that_goes_in_mid_call_is_followed_by_the_other_unnotice
     await talked(lab, name, caller, TWENTY_SECONDS_OF_GERMANY)
     if how == "frozen":
         await until(
-            lambda: "pbx.followed_elsewhere" in lab.other_gateway.log(), "it has let the PBX go"
+            lambda: "pbx.let_go" in lab.other_gateway.log(), "it has let the PBX go"
         )
         assert "call.hang_up" not in lab.other_gateway.log()
 
