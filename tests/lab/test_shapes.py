@@ -280,7 +280,8 @@ async def forwarded(lab: Lab) -> None:
 
 async def callee_transfers(lab: Lab) -> None:
     number = "+18005550121"
-    account = await Account.open(lab, "passing-on", "--number", number)
+    # His phone's own: who transfers pays.
+    account = await Account.open(lab, "contoso", "--number", number)
     seen = await account.call(number, account.outside(phone="transfers", talk_seconds=20))
     far = await lab.far_end.until_ended(LEAVES)
     assert (seen.ended_by, far.ended_by) == ("far", "far")
