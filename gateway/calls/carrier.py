@@ -161,12 +161,14 @@ class Carrier:
 
     async def _hang_up(self, call: LiveCall) -> None:
         await self.pbx.hang_up(call.session.channel)
-        call.session = call.session.hung_up(self.pbx.now_ms())
-        if call.session.stuck:
-            _log.error("call.stuck", call=call.session.call_id, times=call.session.hang_ups)
+        session = call.session = call.session.hung_up(self.pbx.now_ms())
+        if session.stuck:
+            _log.error(
+                "call.stuck", call=session.call_id, account=session.account, times=session.hang_ups
+            )
             self.look()
         else:
-            _log.warning("call.hang_up", call=call.session.call_id)
+            _log.warning("call.hang_up", call=session.call_id, account=session.account)
 
     async def _settle(self, call: LiveCall) -> None:
         session, record = call.session, call.session.record

@@ -13,8 +13,8 @@ from gateway.ledger.store import Store
 from gateway.rating.price import Slice
 from tests.lab.lab import Lab
 from tests.lab.processes import until
-from tests.lab.scenes import BRITAIN, GERMANY, settled
-from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
+from tests.lab.scenes import BRITAIN, EIGHT_SECONDS_OF_BRITAIN, GERMANY, settled
+from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller, Refer, Wait
 
 GERMANY_PREFIX = "+4930987654"
 
@@ -220,6 +220,35 @@ async def refused(lab: Lab, number: str, who: Caller, reason: str) -> None:
     assert caller.answered == 0
     assert f'"reason": "{reason}"' in lab.gateway.log()
     assert lab.far_end.calls(number) == []
+
+
+async def test_a_leg_that_does_not_end_is_hung_up_again_and_again_and_paid_as_it_was_held(
+    lab: Lab,
+) -> None:
+    let_go = asyncio.Event()
+
+    async def hold_on(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_go.wait()
+        writer.close()
+
+    number = "+442070050100"
+    await lab.gateway.open_account("stuck", "--user", "alice")
+    await lab.gateway.grant("stuck", EIGHT_SECONDS_OF_BRITAIN, "p1")
+    async with await asyncio.start_server(hold_on, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        steps = (Wait(0.5), Refer(f"*5{port}"))
+        calls = await lab.call(number, Caller("stuck", steps=steps, talk_seconds=1))
+        # Neither its deadline nor a hangup ends a leg that is held on to so.
+        await until(lambda: lab.gateway.told("call.stuck", "stuck"), "the leg is stuck", 30)
+        assert (await lab.gateway.account("stuck"))["held"] == EIGHT_SECONDS_OF_BRITAIN
+        let_go.set()
+        far = await lab.far_end.until_ended(number)
+    await calls.stop()
+    body = await settled(lab, "stuck")
+
+    assert far.ended - far.answered > 12
+    assert (body["spent"], body["available"]) == (EIGHT_SECONDS_OF_BRITAIN, "0.000000")
+    assert len(lab.gateway.told("call.hang_up", "stuck")) == 4
 
 
 FORGED_QUESTION = "x\nagi_network_script: authorize/e/user_out/a/b/+4930\n\n"

@@ -100,9 +100,7 @@ async def test_a_gateway_that_goes_in_mid_call_is_followed_by_the_other_unnotice
     assert took < 5
     await talked(lab, name, caller, TWENTY_SECONDS_OF_GERMANY)
     if how == "frozen":
-        await until(
-            lambda: "pbx.let_go" in lab.other_gateway.log(), "it has let the PBX go"
-        )
+        await until(lambda: "pbx.let_go" in lab.other_gateway.log(), "it has let the PBX go")
         assert "call.hang_up" not in lab.other_gateway.log()
 
 

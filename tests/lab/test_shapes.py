@@ -296,7 +296,15 @@ async def conference_by_id_and_pin(lab: Lab) -> None:
     pins = ("--organizer", "alice", "--pin", "12", "--leader-pin", "9")
     await lab.gateway.command("conferences", "set", account.name, "47", *pins)
     guest = (Wait(1), Press("48#"), Wait(7), Press("47#"), Wait(2.5), Press("12#"))
-    leader = (Wait(1), Press("47#"), Wait(2.5), Press("9#"), Wait(6), Press("*1"), Press(f"0{added}#"))
+    leader = (
+        Wait(1),
+        Press("47#"),
+        Wait(2.5),
+        Press("9#"),
+        Wait(6),
+        Press("*1"),
+        Press(f"0{added}#"),
+    )
     seen, led, far = await asyncio.gather(
         account.call(number, account.outside(*guest, talk_seconds=10)),
         account.call(number, account.outside(*leader, talk_seconds=6)),
