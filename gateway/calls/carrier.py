@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.calls.ports import ChannelGoneError, Pbx, PbxUnavailableError
+from gateway.calls.ports import ChannelGoneError, Lease, Pbx, PbxUnavailableError
 from gateway.calls.session import Move, Pace, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Refused, Settled
@@ -50,8 +50,7 @@ class Carrier:
     statements: Statements
     pbx: Pbx
     pace: Pace
-    is_sure: Callable[[], bool]
-    """Tells whether no other gateway can be following the PBX now."""
+    lease: Lease
     look: Callable[[], None]
     """Asks for a look at what the PBX has, soon."""
 
@@ -63,15 +62,22 @@ class Carrier:
             due = call.session.due(now_ms, self.pace)
             if due.at_ms is None or due.at_ms > now_ms:
                 await call.wait(None if due.at_ms is None else (due.at_ms - now_ms) / 1000)
-            elif due.move is Move.HANG_UP and not self.is_sure():
-                # Another gateway may have gone on with the call: what is known here may be old. The
-                # PBX carries the deadline; all else is safe to be done by two.
+            elif not self._may_make(due.move):
                 await call.wait(_RETRY_SECONDS)
             elif await self._made(call, due.move):
                 call.retrying = False
             else:
                 ended = due.move is Move.SETTLE
                 await call.wait(_SETTLE_RETRY_SECONDS if ended else _RETRY_SECONDS)
+
+    def _may_make(self, move: Move) -> bool:
+        """Tell whether what is known here is new enough for a move.
+
+        Who was frozen must hear first whether another gateway has gone on with his calls. Who
+        cannot reach the lease goes on, as nothing is done twice; but he hangs nobody up, whose call
+        another may have extended: the PBX carries the deadline.
+        """
+        return self.lease.is_sure() or (self.lease.is_awake() and move is not Move.HANG_UP)
 
     async def _made(self, call: LiveCall, move: Move) -> bool:
         """Make a move, or say that it must be made again."""
@@ -118,7 +124,7 @@ class Carrier:
         outcome = await extend(self.ledger, session, self.pbx.now_ms(), self.pace.slice_seconds)
         if isinstance(outcome, Held):
             call.session = call.session.extended(
-                outcome.granted_seconds, outcome.held, outcome.pool_seconds
+                session.extension + 1, outcome.granted_seconds, outcome.held, outcome.pool_seconds
             )
         elif outcome.reason in (Reason.CONFLICT, _CLOSED):
             await self._catch_up(call)
@@ -216,6 +222,8 @@ async def extend(
         pool=session.terms.next_pool(session.granted_seconds),
         day=periods.day,
         month=periods.month,
+        answered_ms=session.answered_ms,
+        seen_ms=now_ms if session.answered_ms else 0,
     )
 
 

@@ -89,7 +89,7 @@ class Conferences:
         if isinstance(outcome, Refused):
             return outcome
         # As the dialplan makes it of the id that is given to the channel, and to its second half.
-        return Asked(f"{pbx_name}-dialout.{asked.request_id}2-1", decided.number)
+        return Asked(f"{pbx_name}-{asked.channel_id}2-1", decided.number)
 
 
 async def on_dial_out(event: Event, pbx: Pbx) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from gateway.calls.carrier import Carrier, LiveCall
-from gateway.calls.ports import Ended, Leg, LegEvent, Pbx
+from gateway.calls.ports import Ended, Lease, Leg, LegEvent, Pbx
 from gateway.calls.session import Pace, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Hold, LedgerUnavailableError
@@ -25,12 +25,12 @@ class Controller:
         statements: Statements,
         pbx: Pbx,
         pace: Pace,
-        is_sure: Callable[[], bool],
+        lease: Lease,
     ) -> None:
         """Join the parts; nothing runs yet."""
         self._statements = statements
         self._pbx = pbx
-        self._carrier = Carrier(ledger, statements, pbx, pace, is_sure, self._ask_for_look)
+        self._carrier = Carrier(ledger, statements, pbx, pace, lease, self._ask_for_look)
         self._calls: dict[str, LiveCall] = {}
         # Calls that are being asked for, or looked up, and what the PBX tells of them meanwhile.
         self._awaited: dict[str, list[LegEvent]] = {}
@@ -44,10 +44,13 @@ class Controller:
     async def run(self) -> None:
         """Own the calls' tasks until cancelled. The calls themselves go on in the PBX."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._tasks = None  # what comes from now on is for whoever follows next
         finally:
-            self._tasks = None
             self._calls.clear()
 
     @contextmanager
@@ -106,12 +109,13 @@ class Controller:
 
     async def _look_up(self, account: str, call_id: str) -> None:
         """Adopt a call that another gateway authorized, and hear what was told of it."""
+        hold = None
         try:
             hold = await self._statements.hold(account, call_id)
         except (LedgerUnavailableError, ValueError) as error:
             _log.warning("call.not_looked_up", call=call_id, error=str(error))
-            hold = None
-        told = self._awaited.pop(call_id, [])
+        finally:
+            told = self._awaited.pop(call_id, [])
         if hold is None:
             self.look()
             return
@@ -129,11 +133,19 @@ class Controller:
         session, now_ms = call.session, self._pbx.now_ms()
         if session.is_behind(hold):
             session = session.synced(hold)
-        if session.answered_ms:
-            session = session.seen(now_ms, session.deadline_ms)
+        if session.channel and session.answered_ms:
+            session = session.moved(leg).seen(now_ms, session.deadline_ms)
         else:
             session = session.found(leg, now_ms)
         self._change(call, session)
+
+    def drop(self, call_id: str) -> None:
+        """Let a call go that the store has closed, and the PBX ended."""
+        call = self._calls.pop(call_id, None)
+        if call:
+            _log.warning("call.dropped", call=call_id, state=call.session.state)
+            call.settled = True
+            call.woken.set()
 
     def on_ended(self, hold: Hold, ended: Ended) -> None:
         """Take in that a call is over whose end may have been missed."""

@@ -14,19 +14,21 @@ from gateway.ledger.outcomes import LedgerUnavailableError
 # Another gateway takes over within the lease and a pause, and connects at once.
 LEASE_SECONDS = 3.0
 EVERY_SECONDS = 1.0
+# So long may the PBX be out of reach before another gateway may try.
+AWAY_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
 
 class Lease:
-    """A gateway's lease of one PBX, as far as it can be sure of it."""
+    """A gateway's lease of one PBX (`gateway.calls.ports.Lease`)."""
 
     def __init__(self, leases: Leases, pbx_name: str) -> None:
         """Nothing is taken yet."""
         self.is_elsewhere = False
         self._leases = leases
         self._pbx_name = pbx_name
-        self._sure_until = 0.0
+        self._sure_until = self._awake_until = 0.0
 
     def is_sure(self) -> bool:
         """Tell whether no other gateway can have the lease now.
@@ -35,12 +37,19 @@ class Lease:
         """
         return asyncio.get_running_loop().time() < self._sure_until
 
+    def is_awake(self) -> bool:
+        """Tell whether this gateway has asked for it a moment ago, whatever came of that."""
+        return asyncio.get_running_loop().time() < self._awake_until
+
     async def take(self) -> bool | None:
         """Take or keep the lease; nothing is known while the store is out of reach."""
-        asked_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         try:
             taken = await self._leases.take(self._pbx_name, round(LEASE_SECONDS * 1000))
         except LedgerUnavailableError:
+            if loop.time() < asked_at + LEASE_SECONDS:
+                self._awake_until = loop.time() + LEASE_SECONDS
             return None
         self.is_elsewhere = not taken
         self._sure_until = asked_at + LEASE_SECONDS if taken else 0.0
@@ -48,7 +57,7 @@ class Lease:
 
     async def give_up(self) -> None:
         """Let another gateway have it at once, if the store can be told."""
-        self._sure_until = 0.0
+        self._sure_until = self._awake_until = 0.0
         with suppress(LedgerUnavailableError):
             await self._leases.give_up(self._pbx_name)
 
@@ -92,14 +101,23 @@ class Follower:
                 task.cancel()
 
     async def _keep(self) -> None:
-        """Keep the lease until it is another's.
+        """Keep the lease until it is another's, or should be.
 
         A lease that was not sure for a while may have been another's: what is known of the calls
         is then old, and to be looked up anew. While the store is out of reach nobody can take it.
+        Who cannot reach the PBX lets others try, if there are any.
         """
+        loop = asyncio.get_running_loop()
+        connected_at = loop.time()
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             was_sure = self._lease.is_sure()
             taken = await self._lease.take()
             if taken is False or (taken and not was_sure):
+                return
+            if self._pbx.connected:
+                connected_at = loop.time()
+            elif loop.time() > connected_at + AWAY_SECONDS:
+                await self._lease.give_up()
+                await asyncio.sleep(2 * EVERY_SECONDS)
                 return

@@ -5,6 +5,7 @@ clock is not.
 """
 
 from dataclasses import dataclass
+from hashlib import blake2s
 from typing import Protocol
 
 
@@ -44,7 +45,7 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True)
 class DialOut:
-    """A number that a conference is to call; ``request_id`` names the request for ever."""
+    """A number that a conference is to call; ``request_id`` names the account's request."""
 
     request_id: str
     account: str
@@ -52,6 +53,12 @@ class DialOut:
     organizer: str
     number: str
     press_one: bool
+
+    @property
+    def channel_id(self) -> str:
+        """Give the id of the channel that is made for it, and that no other request has."""
+        named = f"{self.account}/{self.request_id}".encode()
+        return f"dialout.{blake2s(named, digest_size=10).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +135,23 @@ class Watcher(Protocol):
         """Take in that the PBX is there, and that things may have been missed."""
 
 
+class Lease(Protocol):
+    """Whether this gateway is the one that follows a PBX, as far as it can know."""
+
+    def is_sure(self) -> bool:
+        """Tell whether no other gateway can be following the PBX now."""
+
+    def is_awake(self) -> bool:
+        """Tell whether this gateway has asked for the lease a moment ago, whatever came of that."""
+
+
 class Pbx(Protocol):
     """A PBX under control.
 
     What is asked of it may raise PbxUnavailableError, and of a channel ChannelGoneError.
     """
+
+    connected: bool
 
     async def run(self, watcher: Watcher) -> None:
         """Stay connected, and tell what happens, until cancelled."""

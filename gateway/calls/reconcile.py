@@ -24,6 +24,7 @@ from gateway.ledger.statements import Statements
 EMERGENCY = "emergency_out"
 _EVERY_SECONDS = 30
 _AGAIN_SECONDS = 2
+_LEAST_SECONDS = 1
 
 OnUnknown = Literal["hang_up", "adopt"]
 
@@ -54,6 +55,8 @@ class Reconciler:
         # Seen once: holds without anything on the PBX, and paid legs without a hold.
         self._missing: set[str] = set()
         self._unknown: set[str] = set()
+        # Known here once without a hold.
+        self._closed: set[str] = set()
         controller.look = self._wanted.set
 
     async def run(self) -> None:
@@ -68,7 +71,9 @@ class Reconciler:
             self._wanted.clear()
             try:
                 await self._look()
-                again = self._missing or self._unknown
+                # One for all who want another one meanwhile.
+                await asyncio.sleep(_LEAST_SECONDS)
+                again = self._missing or self._unknown or self._closed
                 pause = _AGAIN_SECONDS if again else _EVERY_SECONDS
             except PbxUnavailableError:
                 pause = _EVERY_SECONDS  # it is wanted again once the PBX is back
@@ -80,6 +85,7 @@ class Reconciler:
                 pause = _EVERY_SECONDS
 
     async def _look(self) -> None:
+        known = {session.call_id for session in self._controller.sessions()}
         # The order carries the proof.
         # Records before holds: a record whose hold is not there was settled already.
         # Holds before legs before records: a hold that has neither leg nor record has lost its leg.
@@ -102,6 +108,14 @@ class Reconciler:
             except Exception:  # noqa: BLE001 - one hold that cannot be read must not end the others
                 _log.exception("hold.failed", call=call_id)
         self._missing = missing
+        closed = {
+            call_id
+            for call_id in known - holds.keys() - legs.keys() - records.keys()
+            if not self._controller.is_awaited(call_id)
+        }
+        for call_id in closed & self._closed:
+            self._controller.drop(call_id)
+        self._closed = closed
         unknown = [
             leg
             for leg in found
@@ -114,9 +128,10 @@ class Reconciler:
 
     def _find(self, hold: Hold, leg: Leg | None, record: Record | None) -> bool:
         """Bring a hold and what the PBX has of its call together, or say that it has nothing."""
+        session = self._controller.session(hold.call_id) or Session.of(hold)
         if record:
             self._controller.on_ended(hold, Ended(hold.call_id, record))
-        elif leg:
+        elif leg and (leg.paid or not session.answered_ms):
             self._controller.on_found(hold, leg)
         elif hold.call_id in self._missing:
             # Twice missing is lost: a channel may be gone an instant before its record is there.

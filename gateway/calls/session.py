@@ -6,6 +6,7 @@ from zlib import crc32
 
 from gateway.calls.ports import Answered, Ended, Leg, LegEvent, Record, Ringing
 from gateway.ledger.outcomes import Hold
+from gateway.rating.case import CallType
 from gateway.rating.price import Slice
 from gateway.rating.terms import Terms
 
@@ -106,6 +107,8 @@ class Session:
             held=hold.held,
             pool_seconds=hold.pool_seconds,
             extension=hold.extension,
+            answered_ms=hold.answered_ms,
+            seen_ms=hold.seen_ms,
         )
 
     @property
@@ -131,11 +134,15 @@ class Session:
             case Ringing(channel=channel, ear=ear) if self.state is State.AUTHORIZED:
                 return replace(self, channel=channel, ear=ear)
             case Answered(channel=channel, at_ms=at_ms, ear=ear) if self.state is State.AUTHORIZED:
+                # As it was told first: the PBX's clock may have jumped since.
+                at_ms = self.answered_ms or at_ms
                 answered = replace(
                     self, state=State.ANSWERED, channel=channel, ear=ear, answered_ms=at_ms
                 )
-                # The dialplan has set this deadline itself at the answer.
-                return answered.seen(at_ms, answered.paid_until_ms)
+                # The dialplan has set this deadline itself at the answer; but where a phone was
+                # picked up, it may not have reached the paid leg.
+                reached = self.call_type != CallType.USER_IN
+                return answered.seen(at_ms, answered.paid_until_ms if reached else 0)
             case Ended(record=record):
                 if record.answered_ms and self.answered_ms:
                     # As it was told then: the PBX's clock may have jumped since.
@@ -148,8 +155,14 @@ class Session:
         """Take in that a leg of the call was found; which deadline it carries is not known."""
         if not leg.answered_ms:
             return self.on(Ringing(self.call_id, leg.channel, leg.ear)) if leg.paid else self
-        session = self.on(Answered(self.call_id, leg.channel, leg.answered_ms, leg.ear))
+        # No answer is in the future, though a clock that was put back may say so.
+        answered_ms = min(leg.answered_ms, now_ms)
+        session = self.on(Answered(self.call_id, leg.channel, answered_ms, leg.ear))
         return session.seen(now_ms, 0)
+
+    def moved(self, leg: Leg) -> "Session":
+        """Take in where the paid leg is now: a channel may get another name."""
+        return replace(self, channel=leg.channel, ear=leg.ear)
 
     def seen(self, now_ms: int, deadline_ms: int) -> "Session":
         """Take in that the leg is up and carries this deadline."""
@@ -174,7 +187,9 @@ class Session:
             return offered
         return tuple(replace(one, micros=max(one.micros, self.held)) for one in offered)
 
-    def extended(self, granted_seconds: int, held: int, pool_seconds: int) -> "Session":
+    def extended(
+        self, extension: int, granted_seconds: int, held: int, pool_seconds: int
+    ) -> "Session":
         """Take in that more is held: also before the answer, and after an end meanwhile."""
         return replace(
             self,
@@ -182,7 +197,7 @@ class Session:
             granted_seconds=granted_seconds,
             held=held,
             pool_seconds=pool_seconds,
-            extension=self.extension + 1,
+            extension=extension,
             hang_up_ms=0,
             hang_ups=0,
         )
@@ -195,8 +210,7 @@ class Session:
         """Take over what the store has of the call."""
         if hold.granted_seconds == self.granted_seconds:
             return replace(self, extension=hold.extension)
-        more = self.extended(hold.granted_seconds, hold.held, hold.pool_seconds)
-        return replace(more, extension=hold.extension)
+        return self.extended(hold.extension, hold.granted_seconds, hold.held, hold.pool_seconds)
 
     def refused(self, now_ms: int) -> "Session":
         """Take in that no more could be held: the slice that runs is the last."""

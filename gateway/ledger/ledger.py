@@ -122,10 +122,13 @@ class Ledger(Accounts):
         day: str,
         month: str,
         pool: Pool | None = None,
+        answered_ms: int = 0,
+        seen_ms: int = 0,
     ) -> Held | Refused:
         """Hold the next slice of a live call, as `hold`; ``user`` and ``pool`` are its hold's.
 
-        ``slices`` are lengths and prices of all that money pays of the call.
+        ``slices`` are lengths and prices of all that money pays of the call. When it was answered,
+        and last known to be up, is kept for whoever goes on with it.
         """
         at = self._store.account(account)
         at_pool, asked = _pool(at, pool)
@@ -133,7 +136,17 @@ class Ledger(Accounts):
             at,
             scripts.EXTEND,
             [*at.books, at.call(call_id), at.user(user), *at_pool],
-            [account, call_id, extension, user, _words(slices), *asked, *_period(day, month)],
+            [
+                account,
+                call_id,
+                extension,
+                user,
+                _words(slices),
+                *asked,
+                *_period(day, month),
+                answered_ms,
+                seen_ms,
+            ],
         )
         return answer if isinstance(answer, Refused) else Held(*map(int, answer))
 

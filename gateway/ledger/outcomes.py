@@ -98,7 +98,11 @@ class Conference:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A live call's hold as the store keeps it."""
+    """A live call's hold as the store keeps it.
+
+    ``answered_ms`` and ``seen_ms`` are as of its latest extension, 0 before the first one: when it
+    was answered, and when it was known to be up.
+    """
 
     call_id: str
     account: str
@@ -111,6 +115,8 @@ class Hold:
     extension: int
     pool: str
     pool_seconds: int
+    answered_ms: int = 0
+    seen_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,4 +273,6 @@ def _hold(call: str, cells: dict[str, str]) -> Hold:
         extension=int(cells.get("extension", "0")),
         pool=cells["pool"],
         pool_seconds=int(cells["pool_seconds"]),
+        answered_ms=int(cells.get("answered", "0")),
+        seen_ms=int(cells.get("seen", "0")),
     )

@@ -29,7 +29,7 @@ from gateway.pbx.events import (
 
 REPLY_SECONDS_MAX = 2.0
 # A PBX that had no gateway for long has very many records.
-LIST_SECONDS_MAX = 60.0
+LIST_SECONDS_MAX = 20.0
 LOGIN_SECONDS_MAX = 5.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
 PING_SECONDS = 1.0
@@ -74,10 +74,14 @@ class Ami:
         self._login = {"host": host, "port": port, "username": username, "secret": secret}
         self._clock = Clock()
         self._booted = asyncio.Event()
-        self._told: asyncio.Queue[Told] = asyncio.Queue()
+        # With our time at which each was heard.
+        self._told: asyncio.Queue[tuple[Told, int]] = asyncio.Queue()
         self._opened_at: float | None = None
         self._refused = False
+        # Our time of the latest look at the PBX's clock.
+        self._learned_ms = 0
         self._lists_under_way = 0
+        self._pending: set[asyncio.Future[Any]] = set()
         self._connection: _Connection | None = None
 
     async def run(self, watcher: Watcher) -> None:
@@ -100,7 +104,7 @@ class Ami:
         def user_event(_manager: Manager, event: Message) -> None:
             try:
                 if event["UserEvent"] == variables.LEG_EVENT:
-                    self._told.put_nowait(read_leg_event(event))
+                    self._told.put_nowait((read_leg_event(event), steady_ms()))
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # A header that is there twice, for instance, is a list.
                 _log.error("event.unreadable", error=repr(error), headers=dict(event))
@@ -153,14 +157,17 @@ class Ami:
     async def _tell(self, watcher: Watcher) -> None:
         """Tell of legs, in their order; what has an odd time waits for a look at the clock."""
         while True:
-            told = await self._told.get()
-            looks = 0
-            while told.at_ms and looks < _CLOCK_LOOKS_MAX and self.connected:
-                if not self._clock.doubts(told.at_ms, steady_ms()):
-                    break
-                looks += 1
-                await self._ping(watcher)
+            told, heard_ms = await self._told.get()
+            if told.at_ms and self._clock.doubts(told.at_ms, heard_ms):
+                await self._look_at_clock(heard_ms, watcher)
             watcher.on_leg(by_our_clock(told.event, self._clock.ours))
+
+    async def _look_at_clock(self, since_ms: int, watcher: Watcher) -> None:
+        """Look at the PBX's clock, if that was not done since then."""
+        looks = 0
+        while self._learned_ms < since_ms and looks < _CLOCK_LOOKS_MAX and self.connected:
+            looks += 1
+            await self._ping(watcher)
 
     async def _ping(self, watcher: Watcher) -> bool:
         sent_ms = steady_ms()
@@ -172,7 +179,10 @@ class Ami:
             return False
         except ValueError:
             return True  # an answer without a time says nothing of the clock
-        jump_ms = self._clock.learn(pbx_ms, sent_ms, steady_ms())
+        received_ms = steady_ms()
+        if self._clock.learns_by(sent_ms, received_ms):
+            self._learned_ms = sent_ms
+        jump_ms = self._clock.learn(pbx_ms, sent_ms, received_ms)
         if jump_ms:
             _log.error("pbx.clock_jumped", by_ms=jump_ms)
             watcher.on_clock()
@@ -227,7 +237,7 @@ class Ami:
             {
                 "Action": "Originate",
                 "Channel": f"Local/{asked.number}@{variables.CONF_OUT}/n",
-                "ChannelId": f"dialout.{asked.request_id}",
+                "ChannelId": asked.channel_id,
                 "Context": variables.ROOM,
                 "Exten": "s",
                 "Priority": "1",
@@ -241,6 +251,7 @@ class Ami:
         """List the channels that carry a call id."""
         names = (
             *(variables.ASKED, variables.CALL, variables.ANSWERED, variables.EAR),
+            *(variables.SHARED_ANSWERED, variables.SHARED_EAR),
             *(variables.TYPE, variables.ACCOUNT, variables.USER, variables.NUMBER),
         )
         replies = await self._list({"Action": "Status", "Variables": ",".join(names)})
@@ -297,11 +308,15 @@ class Ami:
         """Send an action and wait for what it brings back."""
         if self._connection is None:
             raise PbxUnavailableError("AMI is not connected")
+        sent = self._connection.send_action(action, as_list=as_list)
+        self._pending.add(sent)
         try:
             async with asyncio.timeout(LIST_SECONDS_MAX if as_list else REPLY_SECONDS_MAX):
-                answer = await self._connection.send_action(action, as_list=as_list)
+                answer = await sent
         except TimeoutError as error:
             raise PbxUnavailableError(f"no answer to {action['Action']}") from error
+        finally:
+            self._pending.discard(sent)
         return answer if isinstance(answer, list) else [answer]
 
     def _on_opened(self, _manager: Manager) -> None:
@@ -324,3 +339,7 @@ class Ami:
         self.connected = False
         self._opened_at = None
         self._booted.clear()
+        for sent in self._pending:
+            # panoramisk forgets what was asked on a connection that is lost, and who waits for it.
+            if not sent.done():
+                sent.set_exception(PbxUnavailableError("AMI was disconnected"))

@@ -35,9 +35,13 @@ class Clock:
     # What is taken off the PBX's times, so that they mean what ours do.
     _shift_ms: int = 0
 
+    def learns_by(self, sent_ms: int, received_ms: int) -> bool:
+        """Tell whether an answer came soon enough to say what time it is there."""
+        return received_ms - sent_ms <= _ROUND_TRIP_MS_MAX or not self.is_known
+
     def learn(self, pbx_ms: int, sent_ms: int, received_ms: int) -> int:
         """Take in an answer of the PBX, and by how much its clock has jumped since the last."""
-        if received_ms - sent_ms > _ROUND_TRIP_MS_MAX and self.is_known:
+        if not self.learns_by(sent_ms, received_ms):
             return 0
         low, high = pbx_ms - received_ms, pbx_ms - sent_ms
         if not self.is_known:

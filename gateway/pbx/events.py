@@ -37,13 +37,15 @@ def read_leg_event(headers: Mapping[str, str]) -> Told:
 
     Raises ValueError or KeyError for one that is not as ours are.
     """
-    call_id, account = headers["call"], headers["account"]
+    call_id, account = headers["call"], headers.get("account", "")
+    # A header without a value may be there or not.
+    ear = headers.get("ear", "")
     match headers["state"]:
         case "ringing":
-            return Told(Ringing(call_id, headers["leg"], headers["ear"], account), 0)
+            return Told(Ringing(call_id, headers["leg"], ear, account), 0)
         case "answered":
             at_ms = int(headers["at"])
-            return Told(Answered(call_id, headers["leg"], at_ms, headers["ear"], account), at_ms)
+            return Told(Answered(call_id, headers["leg"], at_ms, ear, account), at_ms)
         case "ended":
             record = read_record(headers["record"])
             return Told(Ended(call_id, record, account), record.ended_ms)
@@ -78,7 +80,7 @@ def read_legs(reply: Message, ours: Ours) -> list[Leg]:
     if variables.CALL not in of:
         return legs
     try:
-        answered_ms = int(of.get(variables.ANSWERED, "0"))
+        answered_ms = int(of.get(variables.SHARED_ANSWERED, of.get(variables.ANSWERED, "0")))
     except ValueError:
         _log.error("channel.unreadable", channel=channel, variables=of)
         return legs
@@ -87,7 +89,7 @@ def read_legs(reply: Message, ours: Ours) -> list[Leg]:
         channel=channel,
         paid=True,
         answered_ms=ours(answered_ms),
-        ear=of.get(variables.EAR, ""),
+        ear=of.get(variables.SHARED_EAR, of.get(variables.EAR, "")),
         call_type=of.get(variables.TYPE, ""),
         account=of.get(variables.ACCOUNT, ""),
         user=of.get(variables.USER, ""),

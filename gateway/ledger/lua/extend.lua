@@ -6,6 +6,7 @@
 --       5 slices (lengths and prices of all that money pays of the call)
 --       6 pool ("" if none)  7 its size in seconds  8 seconds wanted of it
 --       9 day and 10 month in the account's time zone, as 2026-11-24 and 2026-11
+--       11 when the call was answered (ms; 0: not yet) and 12 when it was asked for, known to be up
 -- Answers  "held SECONDS HELD AVAILABLE POOL_SECONDS" | "refused REASON AVAILABLE"
 --          | "refused LIMIT AVAILABLE OF" (OF: whose limit it is, "account" or "user")
 -- Reasons, the first that applies: closed (or no call of the account), conflict (also another user
@@ -75,5 +76,5 @@ else
   close_books(books, reason == 'no_credit' and least or 0)
   answer = refusal(reason, books.total.available, of)
 end
-redis.call('HSET', call, 'extension', text(extension))
+redis.call('HSET', call, 'extension', text(extension), 'answered', ARGV[11], 'seen', ARGV[12])
 return keep_answer(call, 'answer:extend', print, answer)
