@@ -62,6 +62,15 @@ class Gateway:
         if self._process:
             await processes.kill(self._process)
 
+    def freeze(self) -> None:
+        """Let it be there and do nothing, until it is thawed or killed."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
     def reload(self) -> None:
         """Ask it to read its cards and plans anew."""
         assert self._process
