@@ -85,6 +85,15 @@ async def cut_ami(lab: Lab, moment: Come) -> None:
     await lab.ami.restore()
 
 
+async def cut_ami_for_long(lab: Lab, moment: Come) -> None:
+    lab.gateway.freeze()
+    await moment()
+    await lab.ami.cut()
+    lab.gateway.thaw()
+    await asyncio.sleep(LATE_SECONDS)
+    await lab.ami.restore()
+
+
 async def kill_asterisk(lab: Lab, moment: Come) -> None:
     lab.gateway.freeze()
     await moment()
@@ -163,6 +172,7 @@ DIE: Mapping[Moment, Expected] = {
 }
 ALLOWED = {Moment.ASKED: Talks(10, SECONDS_12)}
 REFUSED = {Moment.ASKED: Refused()}
+ALLOWED_AND_CUT = {Moment.ASKED: Cut(6, SECONDS_6)}
 UNANSWERED = {Moment.ASKED: Silence()}
 
 
@@ -195,6 +205,8 @@ FAULTS = (
     Fault(kill_the_store, {**GO_ON, **ALLOWED}),
     Fault(freeze_the_store, {**ARE_CUT, **REFUSED}),
     Fault(cut_ami, {**GO_ON, **ALLOWED}, slow=False),
+    # More is held for those that were answered before, but the PBX is not told in time.
+    Fault(cut_ami_for_long, {**ARE_CUT, **ALLOWED_AND_CUT}),
     # Killed a moment later, it would have told the end of that call.
     Fault(kill_asterisk, DIE, before_end_seconds=0.5),
 )
