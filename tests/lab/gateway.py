@@ -62,19 +62,13 @@ class Gateway:
         if self._process:
             await processes.kill(self._process)
 
-    def freeze(self) -> None:
-        """Let it be there and do nothing, until it is thawed or killed."""
+    def send(self, number: signal.Signals) -> None:
         assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(number)
 
     def reload(self) -> None:
         """Ask it to read its cards and plans anew."""
-        assert self._process
-        self._process.send_signal(signal.SIGHUP)
+        self.send(signal.SIGHUP)
 
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""

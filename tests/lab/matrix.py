@@ -78,8 +78,11 @@ STATES = {
     Moment.HANGING_UP: ("last_slice", 6),
 }
 
-Strike = Callable[[Lab, Callable[[], Awaitable[None]]], Awaitable[None]]
-"""Breaks a lab and repairs it; in between it lets the moment come, in which somebody asks."""
+Come = Callable[[], Awaitable[None]]
+"""Lets somebody ask, and returns when the moment has come."""
+
+Strike = Callable[[Lab, Come], Awaitable[None]]
+"""Breaks a lab and repairs it. Before the moment comes it may keep the question from an answer."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,6 @@ async def play(strike: Strike, *, before_end_seconds: float) -> Play:
         return await stage.seen(at)
 
 
-@asynccontextmanager
-async def ledger(lab: Lab) -> AsyncIterator[Ledger]:
-    """Speak to the lab's store beside its gateway."""
-    async with connect(embedded.url(lab.gateway.data / "store")) as redis:
-        yield Ledger(Store(Server(redis), SHARDS))
-
-
 async def store_pid(lab: Lab) -> int:
     async with connect(embedded.url(lab.gateway.data / "store")) as redis:
         return int((await redis.info("server"))["process_id"])
@@ -166,7 +162,8 @@ class _Stage:
         far = await self._answered(Moment.RENEWING)
         renewed_at = far.answered + 2 * PACE.slice_seconds - PACE.renew_before_ms(call_id) / 1000
         ending_at = renewed_at - 1 + before_end_seconds
-        await self._start_for(Moment.HANGING_UP, ending_at - PACE.slice_seconds)
+        await _until(ending_at - PACE.slice_seconds - RING_SECONDS - SETUP_SECONDS)
+        await self.start(Moment.HANGING_UP)
         far = await self._answered(Moment.HANGING_UP)
         at = far.answered + PACE.slice_seconds - before_end_seconds
         starts = {
@@ -210,10 +207,6 @@ class _Stage:
         prompts = [prompt for _, prompt in lab.asterisk.prompts()]
         return Play(at, seen, prompts, await lab.gateway.command("audit"))
 
-    async def _start_for(self, moment: Moment, answered_at: float) -> None:
-        await _until(answered_at - RING_SECONDS - SETUP_SECONDS)
-        await self.start(moment)
-
     async def _answered(self, moment: Moment) -> FarCall:
         def answered() -> FarCall | None:
             far = self._far(moment)
@@ -240,8 +233,15 @@ class _Stage:
         return not await self._lab.asterisk.records()
 
 
+@asynccontextmanager
+async def _store(lab: Lab) -> AsyncIterator[Store]:
+    async with connect(embedded.url(lab.gateway.data / "store")) as redis:
+        yield Store(Server(redis), SHARDS)
+
+
 async def _open_accounts(lab: Lab) -> None:
-    async with ledger(lab) as books:
+    async with _store(lab) as store:
+        books = Ledger(store)
         for moment in Moment:
             await books.open_account(moment, "USD")
             await books.configure(moment, "opened", users=["alice"])
@@ -249,8 +249,7 @@ async def _open_accounts(lab: Lab) -> None:
 
 
 async def _entries(lab: Lab, account: str) -> list[Entry]:
-    async with connect(embedded.url(lab.gateway.data / "store")) as redis:
-        store = Store(Server(redis), SHARDS)
+    async with _store(lab) as store:
         entries = journal.entries(store, store.shard_of(account), (0, 0))
         return [entry async for entry in entries if entry.account == account]
 
