@@ -16,6 +16,8 @@ HANG_UP_AGAIN_MS = 1000
 # So often is it asked for in a row. After that it is said to be stuck, and asked for less often.
 HANG_UPS_IN_A_ROW = 5
 HANG_UP_LATER_MS = 10_000
+# So late at most does the PBX end a call whose deadline has come.
+CUT_LATE_MS_MAX = 1000
 
 
 class State(StrEnum):
@@ -259,12 +261,16 @@ class Session:
     def charge(self) -> tuple[int, int, int]:
         """Give what to charge once the call has ended: seconds, those of its pool, micro-units.
 
-        A second that was begun counts; what was talked past the deadline does not, because
-        nothing is charged beyond what was held (rule D6).
+        A second that was begun counts; what was talked past the deadline does not, which the PBX
+        may be some milliseconds late to keep (rules D3 and D6).
         """
         if self.record is None or not self.record.answered_ms:
             return 0, 0, 0
-        milliseconds = max(0, self.record.ended_ms - self.record.answered_ms)
+        ended_ms = self.record.ended_ms
+        if self.deadline_ms < ended_ms <= self.deadline_ms + CUT_LATE_MS_MAX:
+            # The PBX has cut it, though more was held: that could not be told to the PBX in time.
+            ended_ms = self.deadline_ms
+        milliseconds = max(0, ended_ms - self.record.answered_ms)
         seconds = min(-(-milliseconds // 1000), self.granted_seconds)
         start = self.record.answered_ms // 1000
         included, micros = self.terms.charge(start, seconds, self.pool_seconds)

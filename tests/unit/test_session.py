@@ -291,6 +291,24 @@ def test_what_was_never_answered_or_has_not_ended_costs_nothing(session: Session
     assert session.charge() == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("deadline_ms", "talked_ms", "seconds"),
+    [
+        (60_000, 60_006, 60),  # cut by the PBX, which was not told of the second slice
+        (60_000, 61_000, 60),
+        (60_000, 61_001, 62),  # it was told, though it did not say so
+        (120_000, 60_006, 61),  # hung up by somebody
+        (0, 60_006, 61),  # which deadline the PBX had is not known
+    ],
+)
+def test_a_call_that_the_pbx_cuts_costs_nothing_past_the_deadline_that_it_had(
+    deadline_ms: int, talked_ms: int, seconds: int
+) -> None:
+    known_ms = START + deadline_ms if deadline_ms else 0
+    session = UP.extended(120, 1_300_000, 0).seen(START, known_ms).on(ended(talked_ms))
+    assert session.charge()[0] == seconds
+
+
 def test_a_leg_that_is_lost_is_charged_up_to_when_it_was_last_seen() -> None:
     lost = UP.seen(START + 12_000, START + 60_000).lost()
     assert lost.state is State.ENDED
