@@ -3,7 +3,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,7 @@ from tests.lab import processes
 COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
 
-Section = Mapping[str, str | int | float | bool | list[str]]
+Section = Mapping[str, str | int | float | bool | list[str] | list[int]]
 
 
 class CommandFailedError(RuntimeError):
@@ -61,6 +62,16 @@ class Gateway:
         """End it as a crash would."""
         if self._process:
             await processes.kill(self._process)
+
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """Let it be there and do nothing; its store goes on."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def reload(self) -> None:
         """Ask it to read its cards and plans anew."""
