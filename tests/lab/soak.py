@@ -18,26 +18,23 @@ from gateway.rating.price import Tariff, price
 from gateway.rating.ratecard import read_cards
 from tests.lab import processes, sipp
 from tests.lab.books import Booked, booked_calls, open_account, store_of
-from tests.lab.gateway import Section
 from tests.lab.lab import Lab
 from tests.lab.scenes import CARDS
-from tests.lab.scenes import SETTINGS as SHORT_SLICES
 from tests.lab.sipp import Caller, Calls, Hold, Refer, Resume, Step, Wait
 
-SETTINGS: dict[str, Section] = {
-    **SHORT_SLICES,
-    "calls": {**SHORT_SLICES["calls"], "warn_seconds": [1]},
-}
 CARD = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv")))
 GERMANY, BRITAIN, ZIMBABWE = "+49301", "+44207", "+26341"
 TOLL_FREE = "+1800"
 PLENTY = 100 * 10**6
 TOLERANCE = 0.5  # seconds between what the PBX and the other end of a call see
 
+HUNG_UP_BY_CALLER = "hung up by the caller"
 LONG_RING_SECONDS = 4.0
 CALLS_AN_ACCOUNT = 8  # of those that share little credit
 FAULT_SECONDS = (0.3, 4.0)
 PAUSE_SECONDS = (2.0, 6.0)
+# What broke so long before the end of a slice may have kept it from being renewed.
+RENEWAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,20 @@ class Extent:
     calls: int
     per_second: float
     longest_seconds: float
+    slice_seconds: int
     faults: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that was broken, until it worked again."""
+
+    name: str
+    began: float
+    ended: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.began:.1f} to {self.ended:.1f}"
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,7 @@ class Planner:
         return Planned(shape, wallet, number, lambda lab: lab.call(number, caller))
 
     def _hung_up_by_caller(self) -> Planned:
-        return self._call("hung up by the caller", sipp.ANSWERS)
+        return self._call(HUNG_UP_BY_CALLER, sipp.ANSWERS)
 
     def _hung_up_by_far_end(self) -> Planned:
         return self._call("hung up by the far end", sipp.HANGS_UP, talk_seconds=2 * self._longest)
@@ -192,7 +202,11 @@ class Planner:
         wallet.numbers.append(number)
         room = f"room{self._chance.randrange(3)}"
         talk_seconds = self._seconds()
-        caller = Caller("", "", endpoint="pstn", conference=room, talk_seconds=talk_seconds)
+        if self._chance.random() < 0.5:
+            caller = Caller("", "", endpoint="pstn", conference=room, talk_seconds=talk_seconds)
+        else:
+            names = (wallet.name, "alice")
+            caller = Caller(*names, endpoint="pstn", phone="answers", talk_seconds=talk_seconds)
         return Planned("dialed in", wallet, number, lambda lab: lab.call(number, caller))
 
     def _dialed_out(self) -> Planned:
@@ -246,7 +260,7 @@ class Soak:
         self._wallets = planner.wallets
         self._talk_seconds = self._chance.uniform(1, 6)
         self._made: list[tuple[Planned, Calls]] = []
-        self.faults: list[str] = []
+        self.faults: list[Fault] = []
         self.summary: dict[str, int] = {}
 
     async def run(self) -> list[str]:
@@ -266,7 +280,13 @@ class Soak:
 
     def _lab(self) -> Lab:
         return Lab(
-            settings=SETTINGS,
+            settings={
+                "calls": {
+                    "slice_seconds": self._extent.slice_seconds,
+                    "renew_before_seconds": self._extent.slice_seconds // 2,
+                    "warn_seconds": list(range(1, self._extent.slice_seconds // 2)),
+                }
+            },
             talk_seconds=self._talk_seconds,
             long_ring_seconds=LONG_RING_SECONDS,
         )
@@ -288,8 +308,9 @@ class Soak:
         for fault in kinds[: self._extent.faults]:
             await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
             seconds = chance.uniform(*FAULT_SECONDS)
-            self.faults.append(f"{time.time():.1f} {fault.__name__} {seconds:.1f} s")
+            began = time.time()
             await fault(lab, seconds)
+            self.faults.append(Fault(fault.__name__, began, time.time()))
 
     async def _wrong(self, lab: Lab, store: Store) -> list[str]:
         statements = Statements(store)
@@ -315,7 +336,20 @@ class Soak:
             *await self._wrong_accounts(statements),
             *(wrong for call in booked for wrong in wrong_booking(call)),
             *wrong_talks(talks, booked),
+            *(wrong for planned, calls in self._made for wrong in self._wrong_call(planned, calls)),
         ]
+
+    def _wrong_call(self, planned: Planned, calls: Calls) -> list[str]:
+        """Say which call with enough credit was refused or cut while nothing was broken."""
+        if planned.shape != HUNG_UP_BY_CALLER or planned.wallet.micros != PLENTY:
+            return []
+        [seen] = calls.results()
+        if (seen.code, seen.ended_by) == (200, "caller"):
+            return []
+        since = seen.ended - RENEWAL_SECONDS
+        if any(fault.began <= seen.ended and fault.ended >= since for fault in self.faults):
+            return []
+        return [f"refused or cut: {planned.number} {seen}"]
 
     async def _wrong_accounts(self, statements: Statements) -> list[str]:
         found = []

@@ -7,8 +7,8 @@ import pytest
 
 from tests.lab.soak import Extent, Soak
 
-SHORT = Extent(calls=40, per_second=4, longest_seconds=7, faults=2)
-LONG = Extent(calls=300, per_second=2.3, longest_seconds=20, faults=18)
+SHORT = Extent(calls=40, per_second=4, longest_seconds=8, slice_seconds=3, faults=2)
+LONG = Extent(calls=300, per_second=2.3, longest_seconds=20, slice_seconds=6, faults=18)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ async def test_usage_is_what_the_other_ends_of_calls_saw_whatever_breaks_meanwhi
     seed = int(os.environ.get("SOAK_SEED") or random.getrandbits(32))
     soak = Soak(seed, extent)
     wrong = await soak.run()
-    told = f"SOAK_SEED={seed}: {soak.summary}, broken meanwhile: {soak.faults}"
+    told = f"SOAK_SEED={seed}: {soak.summary}, broken: {', '.join(map(str, soak.faults))}"
     print(told)  # noqa: T201
     assert not wrong, "\n".join([told, *wrong])
     assert soak.summary["settled"] > extent.calls / 3
