@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.calls.ports import ChannelGoneError, MayAct, Pbx, PbxUnavailableError
+from gateway.calls.ports import ChannelGoneError, Pbx, PbxUnavailableError
 from gateway.calls.session import Move, Pace, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Held, LedgerUnavailableError, Refused, Settled
@@ -44,13 +44,14 @@ class LiveCall:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Makes the moves that are due for calls, as long as it may act."""
+    """Makes the moves that are due for calls."""
 
     ledger: Ledger
     statements: Statements
     pbx: Pbx
     pace: Pace
-    may_act: MayAct
+    is_sure: Callable[[], bool]
+    """Tells whether no other gateway can be following the PBX now."""
     look: Callable[[], None]
     """Asks for a look at what the PBX has, soon."""
 
@@ -58,16 +59,15 @@ class Carrier:
         """Do what is due for one call until it is settled."""
         while not call.settled:
             call.woken.clear()
-            if not self.may_act():
-                # Another gateway may have gone on with the call: what is known here may be old.
-                await call.wait(_RETRY_SECONDS)
-                continue
             now_ms = self.pbx.now_ms()
             due = call.session.due(now_ms, self.pace)
             if due.at_ms is None or due.at_ms > now_ms:
                 await call.wait(None if due.at_ms is None else (due.at_ms - now_ms) / 1000)
-                continue
-            if await self._made(call, due.move):
+            elif due.move is Move.HANG_UP and not self.is_sure():
+                # Another gateway may have gone on with the call: what is known here may be old. The
+                # PBX carries the deadline; all else is safe to be done by two.
+                await call.wait(_RETRY_SECONDS)
+            elif await self._made(call, due.move):
                 call.retrying = False
             else:
                 ended = due.move is Move.SETTLE

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from gateway.calls.carrier import Carrier, LiveCall
-from gateway.calls.ports import Ended, Leg, LegEvent, MayAct, Pbx
+from gateway.calls.ports import Ended, Leg, LegEvent, Pbx
 from gateway.calls.session import Pace, Session
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Hold, LedgerUnavailableError
@@ -20,12 +20,17 @@ class Controller:
     """What the gateway knows of a PBX's calls while it follows that PBX, which `run` is."""
 
     def __init__(
-        self, ledger: Ledger, statements: Statements, pbx: Pbx, pace: Pace, may_act: MayAct
+        self,
+        ledger: Ledger,
+        statements: Statements,
+        pbx: Pbx,
+        pace: Pace,
+        is_sure: Callable[[], bool],
     ) -> None:
         """Join the parts; nothing runs yet."""
         self._statements = statements
         self._pbx = pbx
-        self._carrier = Carrier(ledger, statements, pbx, pace, may_act, self._ask_for_look)
+        self._carrier = Carrier(ledger, statements, pbx, pace, is_sure, self._ask_for_look)
         self._calls: dict[str, LiveCall] = {}
         # Calls that are being asked for, or looked up, and what the PBX tells of them meanwhile.
         self._awaited: dict[str, list[LegEvent]] = {}

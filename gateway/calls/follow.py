@@ -72,12 +72,13 @@ class Follower:
             while True:
                 if await self._lease.take():
                     await self._follow()
-                await asyncio.sleep(EVERY_SECONDS)
+                else:
+                    await asyncio.sleep(EVERY_SECONDS)
         finally:
             await self._lease.give_up()
 
     async def _follow(self) -> None:
-        """Follow until another gateway has the lease: this one was taken for dead meanwhile."""
+        """Follow until another gateway has the lease, or may have had it meanwhile."""
         _log.info("pbx.followed", pbx=self._pbx_name)
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -85,17 +86,20 @@ class Follower:
                 tasks.create_task(self._reconciler.run()),
                 tasks.create_task(self._pbx.run(self._controller)),
             ]
-            while await self._kept():
-                _log.debug("pbx.still_followed", pbx=self._pbx_name)
-            _log.warning("pbx.followed_elsewhere", pbx=self._pbx_name)
+            await self._keep()
+            _log.warning("pbx.let_go", pbx=self._pbx_name, elsewhere=self._lease.is_elsewhere)
             for task in running:
                 task.cancel()
 
-    async def _kept(self) -> bool:
-        """Keep the lease in time. If that was not sure for a while, look what came of it."""
-        await asyncio.sleep(EVERY_SECONDS)
-        was_sure = self._lease.is_sure()
-        taken = await self._lease.take()
-        if taken and not was_sure:
-            self._controller.look()
-        return taken is not False
+    async def _keep(self) -> None:
+        """Keep the lease until it is another's.
+
+        A lease that was not sure for a while may have been another's: what is known of the calls
+        is then old, and to be looked up anew. While the store is out of reach nobody can take it.
+        """
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            was_sure = self._lease.is_sure()
+            taken = await self._lease.take()
+            if taken is False or (taken and not was_sure):
+                return

@@ -4,7 +4,6 @@ All times are the gateway's, in epoch milliseconds: those that a PBX tells are p
 clock is not.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,7 +160,3 @@ class Pbx(Protocol):
 
     async def forget(self, call_id: str) -> None:
         """Delete the record of a call that is settled."""
-
-
-MayAct = Callable[[], bool]
-"""Whether this gateway is sure to be the one that follows the PBX."""

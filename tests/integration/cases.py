@@ -8,6 +8,7 @@ from gateway.ledger.outcomes import (
     Expired,
     Granted,
     Held,
+    Joined,
     LedgerUnavailableError,
     Refused,
     Reversed,
@@ -72,6 +73,12 @@ async def four_calls(at: Books) -> None:
     """Hold all that is left for a fourth call, so that a recharge is due."""
     await two_calls(at)
     await at.hold("third", (60, 50))
+
+
+async def a_conference(at: Books) -> None:
+    """Let `first` be one that may join conference 4711."""
+    await two_calls(at)
+    await at.store.ledger.set_conference(at.account, "4711", "alice", pin="12")
 
 
 async def a_lot_has_lapsed(at: Books) -> None:
@@ -153,6 +160,26 @@ CASES = {
         two_calls,
     ),
     "void": Case(lambda at: at.void("second"), Settled(0, 20, 70), (70, 30, 0, 0, 0), two_calls),
+    "set_conference": Case(
+        lambda at: at.store.ledger.set_conference(at.account, "4712", "alice", pin="12"),
+        None,
+        (50, 50, 0, 0, 0),
+        a_conference,
+    ),
+    "join_conference": Case(
+        lambda at: at.store.ledger.join_conference(at.account, "first", "4711", "12"),
+        Joined("alice", leads=False),
+        (50, 50, 0, 0, 0),
+        a_conference,
+    ),
+    "dial_out": Case(
+        lambda at: at.store.ledger.dial_out(
+            at.account, "request", "4711", "+4930123456", "pbx", press_one=False
+        ),
+        "alice",
+        (50, 50, 0, 0, 0),
+        a_conference,
+    ),
     "fail_recharge": Case(
         lambda at: at.fail_recharge(f"recharge-{at.account}-1", 60),
         None,

@@ -3,7 +3,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,15 +92,23 @@ class Settings:
     ami_port: int
     ami_secret: str
     agi_port: int
+    other_agi_port: int  # of a second gateway, where there is one
 
 
 class Asterisk:
     """A real Asterisk with the lab's configuration, from a folder of its own."""
 
-    def __init__(self, folder: Path, ports: Ports, settings: Settings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ports: Ports,
+        settings: Settings,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._ports = ports
         self._settings = settings
+        self._environment = environment and {**os.environ, **environment}
         self._installation = find_installation()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -110,7 +118,10 @@ class Asterisk:
         # Started before the old one has let go of its socket, Asterisk ends at once.
         await processes.until(lambda: not self._control.exists(), "the old Asterisk is gone")
         self._process = await processes.start(
-            (*self._command, "-f"), folder=self._folder, output=self._folder / "output"
+            (*self._command, "-f"),
+            folder=self._folder,
+            output=self._folder / "output",
+            environment=self._environment,
         )
         await processes.until(self._is_up, "Asterisk has booted", 30)
         await self._check_version()

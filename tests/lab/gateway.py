@@ -3,8 +3,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -63,20 +62,13 @@ class Gateway:
         if self._process:
             await processes.kill(self._process)
 
-    @asynccontextmanager
-    async def frozen(self) -> AsyncIterator[None]:
-        """Let it be there and do nothing; its store goes on."""
+    def send(self, number: signal.Signals) -> None:
         assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(number)
 
     def reload(self) -> None:
         """Ask it to read its cards and plans anew."""
-        assert self._process
-        self._process.send_signal(signal.SIGHUP)
+        self.send(signal.SIGHUP)
 
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""

@@ -30,6 +30,7 @@ class Lab:
     provider: Provider
     ami: Proxy
     gateway: Gateway
+    other_gateway: Gateway  # whom Asterisk asks if the first is gone; not started
     folder: Path
 
     def __init__(
@@ -41,6 +42,7 @@ class Lab:
         phone_steps: Mapping[str, tuple[Step, ...]] | None = None,
         settings: Mapping[str, Section] | None = None,
         with_gateway: bool = True,
+        asterisk_environment: Mapping[str, str] | None = None,
     ) -> None:
         self._ring_seconds = ring_seconds
         self._long_ring_seconds = long_ring_seconds
@@ -48,6 +50,7 @@ class Lab:
         self._phone_steps = phone_steps
         self._settings = settings or {}
         self._with_gateway = with_gateway
+        self._asterisk_environment = asterisk_environment
         self._stack = AsyncExitStack()
         self._groups = 0
 
@@ -114,7 +117,9 @@ class Lab:
         self.folder.mkdir()
         self._sip_port = self._ports.take()
         await self._start_world()
-        self._make_gateway()
+        self.gateway = self._make_gateway("gateway", self._agi_port, self._http_port)
+        other_http_port = self._ports.take()
+        self.other_gateway = self._make_gateway("other", self._other_agi_port, other_http_port)
         if self._with_gateway:
             await self.gateway.start()
 
@@ -122,6 +127,7 @@ class Lab:
         ports = self._ports
         trunk_port, phone_port, ami_port = ports.take(), ports.take(), ports.take()
         self._agi_port, self._http_port = ports.take(), ports.take()
+        self._other_agi_port = ports.take()
         self._ami_secret = secrets.token_hex()
         self.far_end = self._make_far_end("far-end", trunk_port)
         self.phone = self._make_far_end("phone", phone_port, self._phone_steps)
@@ -136,7 +142,9 @@ class Lab:
                 ami_port=ami_port,
                 ami_secret=self._ami_secret,
                 agi_port=self._agi_port,
+                other_agi_port=self._other_agi_port,
             ),
+            self._asterisk_environment,
         )
         self.ami = Proxy(ports.take(), ami_port)
         self.provider = Provider(
@@ -162,15 +170,16 @@ class Lab:
             steps=steps,
         )
 
-    def _make_gateway(self) -> None:
+    def _make_gateway(self, name: str, agi_port: int, http_port: int) -> Gateway:
         settings: dict[str, Section] = {
-            "agi": {"port": self._agi_port},
+            "agi": {"port": agi_port},
             "pbx.lab": {"port": self.ami.port, "secret": self._ami_secret},
-            "http": {"port": self._http_port, "token": secrets.token_hex()},
+            "http": {"port": http_port, "token": secrets.token_hex()},
             "payments": {"url": self.provider.url, "webhook_secret": self.provider.secret},
             "log": {"format": "json"},
         }
-        for name, section in self._settings.items():
-            settings[name] = {**settings.get(name, {}), **section}
-        self.gateway = Gateway(self.folder / "gateway", settings)
-        self._stack.push_async_callback(self.gateway.stop)
+        for key, section in self._settings.items():
+            settings[key] = {**settings.get(key, {}), **section}
+        gateway = Gateway(self.folder / name, settings)
+        self._stack.push_async_callback(gateway.stop)
+        return gateway

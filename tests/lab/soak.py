@@ -427,8 +427,11 @@ async def gateway_stopped(lab: Lab, seconds: float) -> None:
 
 
 async def gateway_frozen(lab: Lab, seconds: float) -> None:
-    async with lab.gateway.frozen():
+    lab.gateway.send(signal.SIGSTOP)
+    try:
         await asyncio.sleep(seconds)
+    finally:
+        lab.gateway.send(signal.SIGCONT)
 
 
 async def store_killed(lab: Lab, seconds: float) -> None:

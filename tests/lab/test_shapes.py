@@ -280,7 +280,8 @@ async def forwarded(lab: Lab) -> None:
 
 async def callee_transfers(lab: Lab) -> None:
     number = "+18005550121"
-    account = await Account.open(lab, "passing-on", "--number", number)
+    # His phone's own: who transfers pays.
+    account = await Account.open(lab, "contoso", "--number", number)
     seen = await account.call(number, account.outside(phone="transfers", talk_seconds=20))
     far = await lab.far_end.until_ended(LEAVES)
     assert (seen.ended_by, far.ended_by) == ("far", "far")
@@ -294,8 +295,8 @@ async def conference_by_id_and_pin(lab: Lab) -> None:
     account = await Account.open(lab, "meeting", "--number", number, "--set", "country=DE")
     pins = ("--organizer", "alice", "--pin", "12", "--leader-pin", "9")
     await lab.gateway.command("conferences", "set", account.name, "47", *pins)
-    guest = (Press("48#"), Wait(5.5), Press("47#"), Wait(1), Press("12#"))
-    leader = (Press("47#"), Wait(1), Press("9#"), Wait(6), Press("*1"), Press(f"0{added}#"))
+    guest = (Wait(1), Press("48#"), Wait(7), Press("47#"), Wait(2.5), Press("12#"))
+    leader = (Wait(1), Press("47#"), Wait(2.5), Press("9#"), Wait(6), Press("*1"), Press(f"0{added}#"))
     seen, led, far = await asyncio.gather(
         account.call(number, account.outside(*guest, talk_seconds=10)),
         account.call(number, account.outside(*leader, talk_seconds=6)),

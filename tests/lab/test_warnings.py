@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.lab.gateway import Section
 from tests.lab.lab import Lab
 from tests.lab.scenes import settled
 from tests.lab.sipp import Caller
@@ -21,7 +22,7 @@ WARNING = ["vm-youhave", "digits/4", "seconds"]
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     card = tmp_path_factory.mktemp("cards") / "card.csv"
     card.write_text(CARD)
-    calls = {"slice_seconds": 6, "renew_before_seconds": 5, "warn_seconds": [4]}
+    calls: Section = {"slice_seconds": 6, "renew_before_seconds": 5, "warn_seconds": [4]}
     async with Lab(settings={"calls": calls, "rates": {"cards": [str(card)]}}) as lab:
         yield lab
 

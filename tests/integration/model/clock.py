@@ -1,7 +1,6 @@
 """A store whose time stands where a test puts it: its server runs under libfaketime."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from redis.asyncio import Redis
 
 from gateway.ledger import embedded
 from gateway.ledger.connection import connect
+from tests.lab import faketime
 
 SECONDS_MAX = 10.0
 
@@ -24,11 +24,9 @@ class Clock:
     url: str
 
     def write(self, now_ms: int) -> None:
-        """Say what time it is, in a file that is never seen half written."""
-        new = self.file.with_suffix(".new")
+        """Say what time it is."""
         # A little more than the millisecond, since the fraction goes through a float there.
-        new.write_text(f"{now_ms // 1000}.{now_ms % 1000:03d}0001\n")
-        new.replace(self.file)
+        faketime.write(self.file, f"{now_ms // 1000}.{now_ms % 1000:03d}0001")
 
     async def set(self, redis: Redis, now_ms: int) -> None:
         """Set the time and return when the server has it, to the millisecond.
@@ -40,19 +38,6 @@ class Clock:
             while await time_ms(redis) != now_ms:
                 pass
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a server is to be started with."""
-        # The command knows where its library lies.
-        library = subprocess.check_output(["faketime", "now", "printenv", "LD_PRELOAD"], text=True)
-        return {
-            "LD_PRELOAD": library.strip(),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_FMT": "%s",
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # the server's own timers go on
-        }
-
 
 @asynccontextmanager
 async def stopped_clock(folder: Path, now_ms: int) -> AsyncIterator[Clock]:
@@ -61,7 +46,7 @@ async def stopped_clock(folder: Path, now_ms: int) -> AsyncIterator[Clock]:
     clock.write(now_ms)
     async with AsyncExitStack() as stack:
         with pytest.MonkeyPatch.context() as environment:
-            for name, value in clock.environment.items():
+            for name, value in faketime.environment(clock.file).items():
                 environment.setenv(name, value)
             await stack.enter_async_context(embedded.running(folder / "store"))
         redis = await stack.enter_async_context(connect(clock.url))
