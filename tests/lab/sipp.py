@@ -145,7 +145,7 @@ class Caller:
 
     account: str = "contoso"
     user: str = "alice"
-    # "pstn" dials in from outside, "desk" and "alice" are phones with fixed account, "plain" has no
+    # "pstn" dials in from outside, "desk" is a phone with fixed account, "plain" has no
     # Coinbox.
     endpoint: str = "phone"
     from_user: str = "4001"  # who the caller says he is

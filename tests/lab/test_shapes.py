@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from gateway.calls.ports import DialOut
 from gateway.money import format_amount
 from gateway.rating.columns import Direction
 from gateway.rating.price import price
@@ -37,13 +38,19 @@ from tests.lab.sipp import (
 CARD = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv")))
 # Of a phone that is called, and that transfers its caller to an outside number.
 LEAVES = "+493070001077"
-PHONE_STEPS: dict[str, tuple[Step, ...]] = {"transfers": (Wait(2), Refer(LEAVES))}
+LEAVES_TOO = "+493070001177"
+PHONE_STEPS: dict[str, tuple[Step, ...]] = {
+    "transfers": (Wait(2), Refer(LEAVES)),
+    "transfers-too": (Wait(2), Refer(LEAVES_TOO)),
+}
 
 
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    async with Lab(settings=SETTINGS, phone_steps=PHONE_STEPS) as lab:
+    # Who hangs up first talks for longer than a slice: also what is transferred is renewed.
+    async with Lab(settings=SETTINGS, phone_steps=PHONE_STEPS, talk_seconds=8) as lab:
         yield lab
+        assert "unreadable" not in lab.gateway.log()
 
 
 @dataclass(frozen=True)
@@ -280,13 +287,28 @@ async def forwarded(lab: Lab) -> None:
 
 async def callee_transfers(lab: Lab) -> None:
     number = "+18005550121"
-    # His phone's own: who transfers pays.
-    account = await Account.open(lab, "contoso", "--number", number)
+    account = await Account.open(lab, "passing-on", "--number", number)
     seen = await account.call(number, account.outside(phone="transfers", talk_seconds=20))
     far = await lab.far_end.until_ended(LEAVES)
     assert (seen.ended_by, far.ended_by) == ("far", "far")
     await account.expect(
         Usage("user_in", number, talked(seen)), Usage("user_out_transfer", LEAVES, talked(far))
+    )
+
+
+async def outsider_transfers_by_keys(lab: Lab) -> None:
+    number, dear = "+18005550130", "+493010013100"
+    account = await Account.open(lab, "pressing", "--number", number)
+    keys = (Wait(6), Press("##"), Wait(1), Press(f"00{dear.removeprefix('+')}"))
+    seen = await account.call(
+        number, account.outside(*keys, phone="transfers-too", talk_seconds=20)
+    )
+    far = await lab.far_end.until_ended(LEAVES_TOO)
+    # He was transferred, and stays where he is: he is nobody who may call on.
+    assert (seen.ended_by, far.ended_by) == ("far", "far")
+    assert lab.far_end.calls(dear) == []
+    await account.expect(
+        Usage("user_in", number, talked(seen)), Usage("user_out_transfer", LEAVES_TOO, talked(far))
     )
 
 
@@ -318,8 +340,8 @@ async def conference_by_id_and_pin(lab: Lab) -> None:
     assert sorted(bool(one["leads"]) for one in joined) == [False, True]
     assert {one["organizer"] for one in joined} == {"alice"}
     assert [one["reason"] for one in refused].count("unknown_conference") == 1
-    # Two callers a minute each of toll-free, and six seconds of Germany.
-    assert body["spent"] == "0.051250"
+    # Two callers a minute each of toll-free, and 8 s of Germany, which are billed as 12.
+    assert body["spent"] == "0.052500"
 
 
 async def conference_calls_by_request(lab: Lab) -> None:
@@ -332,7 +354,8 @@ async def conference_calls_by_request(lab: Lab) -> None:
     for number, key in ((presses, "a"), (presses, "a"), (mailbox, "b"), (never, "c")):
         body: dict[str, object] = {"number": number, "press_one": True}
         answer = await lab.gateway.post(path, body, Idempotency_Key=f"calling-{key}")
-        call_id = f"lab-dialout.calling-{key}2-1"
+        asked = DialOut(f"calling-{key}", account.name, "", "", "", press_one=True)
+        call_id = f"lab-{asked.channel_id}2-1"
         assert answer == (202, {"call": call_id, "number": number})
     other = await lab.gateway.post(path, {"number": "+493010012700"}, Idempotency_Key="calling-a")
     assert other == (409, {"reason": "conflict"})
@@ -388,6 +411,7 @@ SHAPES: tuple[Callable[[Lab], Awaitable[None]], ...] = (
     toll_free_to_nobody,
     forwarded,
     callee_transfers,
+    outsider_transfers_by_keys,
     conference_by_id_and_pin,
     conference_calls_by_request,
     conference_without_credit,
