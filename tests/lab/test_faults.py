@@ -104,7 +104,7 @@ async def test_a_call_goes_on_while_ami_is_cut_and_is_renewed_when_it_is_back(
 async def test_a_call_whose_end_was_missed_while_ami_was_cut_is_settled_exactly(
     lab: Lab, account: str
 ) -> None:
-    calls = await lab.call(GERMANY_PREFIX + "200", Caller(account, talk_seconds=3))
+    calls = await lab.call(GERMANY_PREFIX + "200", Caller(account, talk_seconds=2))
     await calls.until_answered()
     async with ami_cut(lab):
         await calls.finished()
@@ -248,7 +248,7 @@ async def test_a_leg_that_does_not_end_is_hung_up_again_and_again_and_paid_as_it
 
     assert far.ended - far.answered > 12
     assert (body["spent"], body["available"]) == (EIGHT_SECONDS_OF_BRITAIN, "0.000000")
-    assert len(lab.gateway.told("call.hang_up", "stuck")) == 4
+    assert len(lab.gateway.told("call.hang_up", "stuck")) >= 4
 
 
 FORGED_QUESTION = "x\nagi_network_script: authorize/e/user_out/a/b/+4930\n\n"

@@ -222,8 +222,8 @@ Plays = Mapping[str, Play | BaseException]
 async def plays(request: pytest.FixtureRequest) -> Plays:
     """Let the faults that are asked for strike labs of their own, side by side."""
     chosen = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = {call.params["fault"].name for call in chosen if call and "fault" in call.params}
-    faults = [fault for fault in FAULTS if fault.name in wanted]
+    wanted = [call.params.get("fault") for call in chosen if call]
+    faults = [fault for fault in FAULTS if fault in wanted]
     turns = asyncio.Semaphore(LABS_MAX)
 
     async def played(fault: Fault) -> Play:
