@@ -10,10 +10,10 @@ help: ## Show the targets
 demo: $(INSTALLED) lab ## Real calls on a real Asterisk, expected beside what happened
 	@.venv/bin/python -m tests.lab.demo
 
-# Tests wait more than they work, so four files are run at once; the slow ones one after the other,
+# Tests wait more than they work, so three files are run at once; the slow ones one after the other,
 # as they load the machine themselves.
 test: $(INSTALLED) lab ## All tests; those that are slow only with CI=true
-	.venv/bin/python -m pytest -m "not slow" -n 4 --dist loadfile --cov $(if $(CI),--cov-report=)
+	.venv/bin/python -m pytest -m "not slow" -n 3 --dist loadfile --cov $(if $(CI),--cov-report=)
 	$(if $(CI),.venv/bin/python -m pytest -m slow --cov --cov-append)
 
 check: $(INSTALLED) ## Lint, types, import contracts, dead code

@@ -73,7 +73,7 @@ class Cut:
 async def report(out: Console) -> int:
     """Print what was measured; give the exit code."""
     out.print("calls on a real Asterisk ...")
-    async with Lab(settings=SETTINGS, ring_seconds=RING_SECONDS) as lab:
+    async with Lab(settings=SETTINGS, ring_seconds=RING_SECONDS, port_blocks=2) as lab:
         store = lab.gateway.data / "store"
         async with connect(embedded.url(store)) as redis:
             bench = Bench(redis, store / "store.sock")

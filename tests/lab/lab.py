@@ -43,6 +43,7 @@ class Lab:
         settings: Mapping[str, Section] | None = None,
         with_gateway: bool = True,
         asterisk_environment: Mapping[str, str] | None = None,
+        port_blocks: int = 1,
     ) -> None:
         self._ring_seconds = ring_seconds
         self._long_ring_seconds = long_ring_seconds
@@ -51,6 +52,7 @@ class Lab:
         self._settings = settings or {}
         self._with_gateway = with_gateway
         self._asterisk_environment = asterisk_environment
+        self._port_blocks = port_blocks
         self._stack = AsyncExitStack()
         self._groups = 0
 
@@ -110,7 +112,7 @@ class Lab:
         )
 
     async def _start(self) -> None:
-        self._ports = Ports.claim()
+        self._ports = Ports.claim(self._port_blocks)
         self._stack.callback(self._ports.release)
         self.folder = self._ports.folder
         shutil.rmtree(self.folder, ignore_errors=True)

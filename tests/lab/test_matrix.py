@@ -196,8 +196,8 @@ class Fault:
 
 
 FAULTS = (
-    Fault(kill_the_gateway, {**GO_ON, **REFUSED}, slow=False),
-    Fault(kill_the_gateway_for_long, {**ARE_CUT, **REFUSED}),
+    Fault(kill_the_gateway, {**GO_ON, **REFUSED}),
+    Fault(kill_the_gateway_for_long, {**ARE_CUT, **REFUSED}, slow=False),
     Fault(freeze_the_gateway, {**ARE_CUT, **UNANSWERED}),
     Fault(restart_the_gateway, {**GO_ON, **ALLOWED}),
     Fault(kill_the_store, {**GO_ON, **ALLOWED}),
