@@ -146,7 +146,7 @@ class Session:
                 reached = self.call_type != CallType.USER_IN
                 return answered.seen(at_ms, answered.paid_until_ms if reached else 0)
             case Ended(record=record):
-                if record.answered_ms and self.answered_ms:
+                if self.answered_ms:
                     # As it was told then: the PBX's clock may have jumped since.
                     record = replace(record, answered_ms=self.answered_ms)
                 state = State.ENDED if record.answered_ms else State.RELEASED

@@ -262,6 +262,10 @@ def test_the_session_of_a_hold_is_that_of_its_call() -> None:
     assert session.found(Leg(CALL, "PJSIP/phone-1"), START) == session
 
 
+def test_a_call_that_was_answered_is_no_other_because_its_record_says_so() -> None:
+    assert UP.on(ended(5000, answered_ms=0)).charge()[0] == 5
+
+
 def test_an_answer_that_was_told_stays_where_it_was_though_the_pbx_tells_another_later() -> None:
     assert UP.on(ended(5000, answered_ms=START - 3_600_000)).charge()[0] == 5
 
