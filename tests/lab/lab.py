@@ -13,7 +13,8 @@ from tests.lab.gateway import Gateway, Section
 from tests.lab.ports import Ports
 from tests.lab.provider import Provider
 from tests.lab.proxy import Proxy
-from tests.lab.sipp import Caller, Calls, FarEnd, Step
+from tests.lab.sipp import Caller, Calls, FarEnd
+from tests.lab.steps import Step
 
 
 class Lab:

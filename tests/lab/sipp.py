@@ -6,9 +6,20 @@ from urllib.parse import quote
 
 from tests.lab import processes
 from tests.lab.media import Heard
-from tests.lab.templates import PLACE, render
+from tests.lab.steps import (
+    STAYS,
+    Dialog,
+    Hold,
+    Party,
+    Press,
+    Resume,
+    Step,
+    Wait,
+    fill,
+    prepare,
+    write_steps,
+)
 
-SCENARIOS = Path(__file__).parent / "sipp"
 AT_ONCE = 1000  # calls a second: a group of callers starts within some milliseconds
 
 ANSWERS = "00"  # the last digits of a number tell the far end what to do; any others answer too
@@ -20,84 +31,6 @@ EARLY_MEDIA = "55"
 NEVER_ANSWERS = "66"
 HANGS_UP = "77"
 BUSY = "88"
-
-KEY_SECONDS = 0.2  # from one key to the next
-ANSWER_SECONDS = 60.0  # for the PBX to answer a step, a transfer's outcome included
-LEAVE_SECONDS = 5.0  # for the PBX to end the call that it has transferred
-LAST_CSEQ = 1000  # of the BYE: a call has fewer steps
-
-
-@dataclass(frozen=True)
-class Dialog:
-    """A call as SIP names it, seen from the phone's side."""
-
-    call_id: str
-    local_tag: str
-    remote_tag: str
-
-
-@dataclass(frozen=True)
-class Wait:
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Press:
-    """Send digits by SIP INFO, no faster than fingers: Asterisk's features lose a burst."""
-
-    digits: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    pass
-
-
-@dataclass(frozen=True)
-class Resume:
-    pass
-
-
-@dataclass(frozen=True)
-class Refer:
-    """Transfer the call to a number, or to the PBX's end of another call.
-
-    Done, the phone hangs up if the PBX does not; refused or failed, it goes on with the call.
-    """
-
-    to: str
-    replaces: Dialog | None = None
-
-    @property
-    def target(self) -> str:
-        """The Refer-To URI's part after `sip:`, for SIPp to fill in."""
-        target = f"{quote(self.to, safe='+*')}@[remote_ip]:[remote_port]"
-        if not self.replaces:
-            return target
-        # RFC 3891: the tags as the PBX, which takes the request, sees them.
-        tags = f"to-tag={self.replaces.remote_tag};from-tag={self.replaces.local_tag}"
-        return f"{target}?Replaces={quote(f'{self.replaces.call_id};{tags}', safe='')}"
-
-
-Step = Wait | Press | Hold | Resume | Refer
-STAYS = Wait(3600)  # until the PBX hangs up
-
-
-@dataclass(frozen=True)
-class Party:
-    """How a phone writes the requests of a call, and what its log calls the two ends."""
-
-    me: str
-    peer: str
-    uri: str
-    sender: str
-    receiver: str
-    contact: str
-    media_port: int
-
-    @property
-    def values(self) -> dict[str, object]:
-        return {**vars(self), "from": self.sender, "to": self.receiver}
 
 
 @dataclass(frozen=True)
@@ -212,11 +145,11 @@ async def call(
         contact="<sip:[endpoint]@[local_ip]:[local_port]>",
         media_port=media_port,
     )
-    scenario = _prepare(
+    scenario = prepare(
         folder,
         "caller.xml",
         party,
-        steps=_steps("step", (*caller.steps, Wait(caller.talk_seconds)), party),
+        steps=write_steps("step", (*caller.steps, Wait(caller.talk_seconds)), party),
         patience_ms=round(caller.patience_seconds * 1000),
     )
     keys = {
@@ -289,20 +222,20 @@ class FarEnd:
             media_port=self._media_port,
         )
         named = {f"as{place}": who for place, who in enumerate(self._steps)}
-        scenario = _prepare(
+        scenario = prepare(
             self._folder,
             "far_end.xml",
             party,
             ring_ms=self._ring_ms,
             long_ring_ms=self._long_ring_ms,
             anybody="|".join(named.values()),
-            choices="\n".join(_fill("choice.xml", act=act, who=who) for act, who in named.items()),
+            choices="\n".join(fill("choice.xml", act=act, who=who) for act, who in named.items()),
             steps="\n".join(
                 [
-                    _steps("stay", [STAYS], party),
+                    write_steps("stay", [STAYS], party),
                     '  <label id="acts"/>',
-                    *(_fill("act.xml", act=act) for act in named),
-                    *(_steps(act, self._steps[who], party) for act, who in named.items()),
+                    *(fill("act.xml", act=act) for act in named),
+                    *(write_steps(act, self._steps[who], party) for act, who in named.items()),
                 ]
             ),
         )
@@ -333,73 +266,6 @@ class FarEnd:
             seconds,
         )
         return found[-1]
-
-
-def _prepare(folder: Path, scenario: str, party: Party, **values: object) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    end = _fill("end.xml", **party.values, cseq=LAST_CSEQ)
-    file = render(SCENARIOS / scenario, folder / scenario, {**party.values, **values, "end": end})
-    # SIPp reads 64 kB of a scenario, and overlooks what a line begins with.
-    file.write_text("\n".join(line.lstrip() for line in file.read_text().splitlines()))
-    return file
-
-
-def _steps(label: str, steps: Iterable[Step], party: Party) -> str:
-    """Write the steps of a call, and then its hang-up."""
-    parts = [part for step in steps for part in _parts(step)]
-    labels = [*(f"{label}_{place}" for place in range(len(parts))), "hangup"]
-    direction = "sendrecv"
-    written = []
-    for place, part in enumerate(parts):
-        direction = {Hold: "sendonly", Resume: "sendrecv"}.get(type(part), direction)
-        values = {
-            **party.values,
-            "step": labels[place],
-            "then": labels[place + 1],
-            "cseq": place + 2,
-            "direction": direction,
-        }
-        written.append(_step(part, values))
-    return "\n".join(written)
-
-
-def _parts(step: Step) -> Iterable[Step]:
-    if not isinstance(step, Press):
-        return (step,)
-    return [part for digit in step.digits for part in (Press(digit), Wait(KEY_SECONDS))]
-
-
-def _step(step: Step, values: dict[str, object]) -> str:
-    label = str(values["step"])
-    match step:
-        case Wait(seconds):
-            return _listen(label, seconds, values)
-        case Press(digit):
-            listen = _await("answer_awaited.xml", {**values, "agreed": values["then"]})
-            return _fill("press.xml", **values, digit=digit, listen=listen)
-        case Hold() | Resume():
-            listen = _await("answer_awaited.xml", {**values, "agreed": f"{label}_agreed"})
-            return _fill("media.xml", **values, name=type(step).__name__.lower(), listen=listen)
-        case Refer():
-            listen = _await("refer_awaited.xml", values)
-            leave = _listen(f"{label}_left", LEAVE_SECONDS, {**values, "then": "hangup"})
-            return _fill("refer.xml", **values, target=step.target, listen=listen, leave=leave)
-
-
-def _await(fragment: str, values: dict[str, object]) -> str:
-    """Write the wait for the answer to what a step has sent."""
-    awaited = _fill(fragment, **values, ms=round(ANSWER_SECONDS * 1000))
-    return _listen(f"{values['step']}_sent", ANSWER_SECONDS, values, awaited)
-
-
-def _listen(label: str, seconds: float, values: dict[str, object], awaited: str = "") -> str:
-    ms = round(seconds * 1000)
-    return _fill("listen.xml", **values, listen=label, ms=ms, awaited=awaited)
-
-
-def _fill(fragment: str, **values: object) -> str:
-    text = (SCENARIOS / fragment).read_text().rstrip("\n")
-    return PLACE.sub(lambda place: str(values[place[1]]), text)
 
 
 async def _sipp(

@@ -14,7 +14,8 @@ from gateway.rating.ratecard import read_cards
 from tests.lab import sipp
 from tests.lab.lab import Lab
 from tests.lab.scenes import CARDS
-from tests.lab.sipp import Caller, Calls, Hold, Refer, Resume, Step, Wait
+from tests.lab.sipp import Caller, Calls
+from tests.lab.steps import Hold, Refer, Resume, Step, Wait
 
 CARD = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv")))
 GERMANY, BRITAIN, ZIMBABWE = "+49301", "+44207", "+26341"

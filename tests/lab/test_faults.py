@@ -14,7 +14,8 @@ from gateway.rating.price import Slice
 from tests.lab.lab import Lab
 from tests.lab.processes import until
 from tests.lab.scenes import BRITAIN, EIGHT_SECONDS_OF_BRITAIN, GERMANY, settled
-from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller, Refer, Wait
+from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
+from tests.lab.steps import Refer, Wait
 
 GERMANY_PREFIX = "+4930987654"
 

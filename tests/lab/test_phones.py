@@ -18,13 +18,8 @@ from tests.lab.sipp import (
     Caller,
     CallResult,
     FarEnd,
-    Hold,
-    Press,
-    Refer,
-    Resume,
-    Step,
-    Wait,
 )
+from tests.lab.steps import Hold, Press, Refer, Resume, Step, Wait
 
 LONG_RING_SECONDS = 3.0
 LEAVES = "+493070000177"

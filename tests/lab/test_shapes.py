@@ -28,13 +28,8 @@ from tests.lab.sipp import (
     Caller,
     CallResult,
     FarCall,
-    Hold,
-    Press,
-    Refer,
-    Resume,
-    Step,
-    Wait,
 )
+from tests.lab.steps import Hold, Press, Refer, Resume, Step, Wait
 
 CARD = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv")))
 # Of a phone that is called, and that transfers its caller to an outside number.
