@@ -25,14 +25,14 @@ class Ports:
 
     def __init__(self, first: int, claims: Sequence[TextIO]) -> None:
         self.first = first
-        self.rtp_first = first + OWN
+        self.rtp_first = first + OWN * len(claims)
         self.rtp_last = first + BLOCK * len(claims) - 1
         self._claims = claims
         self._next = first
 
     @classmethod
     def claim(cls, blocks: int = 1) -> Self:
-        """Take blocks that lie together: more than one for more than 150 calls at once."""
+        """Take blocks that lie together: more for 150 calls at once, or for as many callers."""
         CLAIMS.mkdir(mode=0o700, exist_ok=True)
         claims: list[TextIO] = []
         for first in range(FIRST, LAST, BLOCK):

@@ -144,6 +144,7 @@ class Soak:
 
     def _lab(self) -> Lab:
         return Lab(
+            port_blocks=2,
             settings={
                 "calls": {
                     "slice_seconds": self._extent.slice_seconds,
