@@ -31,8 +31,8 @@ RATE_MAX = 600  # what the lab's ports for media carry
 RATE_KEPT = 0.95  # of the calls offered a second, or the callers were too slow
 ANSWER_MS_MAX = 500  # when SIP asks again
 
-ASKS = r"AGI\(\$\{COINBOX_AGI\}/authorize/.*\)"
-IS_TOLD = "Set(COINBOX_ANSWER=ALLOW,60,${COINBOX_DIALED})"
+ASKS = r"AGI\(\$\{CUT\(gateways,&,1\)\}/\$\{ARG1\}\)"
+IS_TOLD = "Set(COINBOX_ANSWER=ALLOW,60,${COINBOX_DIALED},${COINBOX_ACCOUNT})"
 
 CROWD = "crowd"
 CROWD_MICROS = 10**12
