@@ -45,6 +45,7 @@ class Lab:
         with_gateway: bool = True,
         asterisk_environment: Mapping[str, str] | None = None,
         port_blocks: int = 1,
+        name: str = "lab",
     ) -> None:
         self._ring_seconds = ring_seconds
         self._long_ring_seconds = long_ring_seconds
@@ -54,6 +55,7 @@ class Lab:
         self._with_gateway = with_gateway
         self._asterisk_environment = asterisk_environment
         self._port_blocks = port_blocks
+        self._name = name
         self._stack = AsyncExitStack()
         self._groups = 0
 
@@ -74,6 +76,11 @@ class Lab:
         await self._stack.aclose()
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def pbx(self) -> Section:
+        """Where a gateway finds this lab's Asterisk."""
+        return {"port": self.ami.port, "secret": self._ami_secret}
 
     async def call(
         self,
@@ -138,7 +145,7 @@ class Lab:
             self.folder / "asterisk",
             ports,
             Settings(
-                name="lab",
+                name=self._name,
                 sip_port=self._sip_port,
                 trunk_port=trunk_port,
                 phone_port=phone_port,
@@ -177,7 +184,7 @@ class Lab:
     def _make_gateway(self, name: str, agi_port: int, http_port: int) -> Gateway:
         settings: dict[str, Section] = {
             "agi": {"port": agi_port},
-            "pbx.lab": {"port": self.ami.port, "secret": self._ami_secret},
+            f"pbx.{self._name}": self.pbx,
             "http": {"port": http_port, "token": secrets.token_hex()},
             "payments": {"url": self.provider.url, "webhook_secret": self.provider.secret},
             "log": {"format": "json"},
