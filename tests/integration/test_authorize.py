@@ -15,7 +15,7 @@ from gateway.rating.case import Rules
 from tests.conftest import Store
 from tests.integration.agi import asked
 from tests.integration.books import Books
-from tests.lab.gateway import Gateway
+from tests.lab.gateway import Gateway, lone_gateway
 from tests.lab.ports import Ports
 from tests.unit.cases import BERLIN, HARARE, PARIS, RULES, TOLL_FREE
 
@@ -74,20 +74,8 @@ class Desk:
 
 @pytest.fixture(scope="module")
 async def desk(tmp_path_factory: pytest.TempPathFactory, ports: Ports) -> AsyncIterator[Desk]:
-    agi_port = ports.take()
-    gateway = Gateway(
-        tmp_path_factory.mktemp("desk"),
-        {
-            "agi": {"port": agi_port},
-            "pbx.pbx": {"port": ports.take()},
-            "http": {"port": ports.take(), "token": "s3cret"},
-        },
-    )
-    await gateway.start(until="/healthz")
-    try:
-        yield Desk(gateway, agi_port, count())
-    finally:
-        await gateway.stop()
+    async with lone_gateway(tmp_path_factory.mktemp("desk"), ports) as gateway:
+        yield Desk(gateway, gateway.agi_port, count())
 
 
 async def test_plan_minutes_are_held_before_credit_and_the_log_says_why(desk: Desk) -> None:

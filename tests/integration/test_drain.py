@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from tests.integration.agi import CALL, header
-from tests.lab.gateway import Gateway
+from tests.lab.gateway import lone_gateway
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 
@@ -13,26 +13,16 @@ from tests.lab.processes import until
 async def test_a_gateway_that_is_stopped_answers_whoever_has_asked_and_nobody_else(
     ports: Ports, tmp_path: Path
 ) -> None:
-    agi_port, http_port = ports.take(), ports.take()
-    gateway = Gateway(
-        tmp_path,
-        {
-            "agi": {"port": agi_port},
-            "pbx.pbx": {"port": ports.take()},
-            "http": {"port": http_port, "token": "s3cret"},
-        },
-    )
-    await gateway.start(until="/healthz")
-    try:
+    async with lone_gateway(tmp_path, ports) as gateway:
         await gateway.open_account("contoso", "--user", "alice")
         await gateway.grant("contoso", "1.00", "p1")
-        reader, writer = await asyncio.open_connection("127.0.0.1", agi_port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.agi_port)
         writer.write(header(*CALL)[:40])
         gateway.send(signal.SIGTERM)
 
         async def refuses() -> bool:
             try:
-                _, late = await asyncio.open_connection("127.0.0.1", agi_port)
+                _, late = await asyncio.open_connection("127.0.0.1", gateway.agi_port)
             except ConnectionError:
                 return True
             late.close()
@@ -48,27 +38,13 @@ async def test_a_gateway_that_is_stopped_answers_whoever_has_asked_and_nobody_el
         writer.close()
         await until(lambda: not gateway.is_running, "it has ended")
         assert "gateway.stopping" in gateway.log()
-    finally:
-        await gateway.stop()
 
 
 async def test_a_caller_who_says_nothing_does_not_hold_a_drain_up_for_long(
     ports: Ports, tmp_path: Path
 ) -> None:
-    agi_port = ports.take()
-    gateway = Gateway(
-        tmp_path,
-        {
-            "agi": {"port": agi_port},
-            "pbx.pbx": {"port": ports.take()},
-            "http": {"port": ports.take(), "token": "s3cret"},
-        },
-    )
-    await gateway.start(until="/healthz")
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", agi_port)
+    async with lone_gateway(tmp_path, ports) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.agi_port)
         gateway.send(signal.SIGTERM)
         await until(lambda: not gateway.is_running, "it has ended", 15)
         writer.close()
-    finally:
-        await gateway.stop()

@@ -120,7 +120,7 @@ async def gateways(store: Store, ports: Ports, folder: Path) -> AsyncIterator[li
 
 async def asked_at_both(running: list[Gateway], at: Books, number: str) -> Counter[str]:
     """Let callers ask for a call each, at both gateways at once, which answer the same."""
-    agi_ports = [int(str(one.settings["agi"]["port"])) for one in running]
+    agi_ports = [one.agi_port for one in running]
 
     async def call(caller: int) -> str:
         words = (f"pbx-{caller}", "user_out", at.account, "alice", number)

@@ -3,34 +3,21 @@
 from pathlib import Path
 
 from tests.integration.agi import CALL, asked
-from tests.lab.gateway import Gateway
+from tests.lab.gateway import lone_gateway
 from tests.lab.ports import Ports
 
 
 async def test_every_pbx_of_the_settings_is_answered_and_no_other(
     ports: Ports, tmp_path: Path
 ) -> None:
-    agi_port = ports.take()
-    gateway = Gateway(
-        tmp_path,
-        {
-            "agi": {"port": agi_port},
-            "pbx.berlin": {"port": ports.take()},
-            "pbx.paris": {"port": ports.take()},
-            "http": {"port": ports.take(), "token": "s3cret"},
-        },
-    )
-    await gateway.start(until="/healthz")
-    try:
+    async with lone_gateway(tmp_path, ports, ("berlin", "paris")) as gateway:
         await gateway.open_account("contoso", "--user", "alice")
         await gateway.grant("contoso", "1.00", "p1")
         answers = {
-            pbx: await asked(agi_port, f"{pbx}-1-1", *CALL[1:])
+            pbx: await asked(gateway.agi_port, f"{pbx}-1-1", *CALL[1:])
             for pbx in ("berlin", "paris", "rome")
         }
         _, ready = await gateway.get("/readyz")
-    finally:
-        await gateway.stop()
 
     allowed = 'SET VARIABLE COINBOX_ANSWER "ALLOW,60,+442071838750,contoso"\n'
     # Nobody would ever extend or settle a call of a PBX that nobody follows.

@@ -3,12 +3,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 
 from tests.lab import processes
+from tests.lab.ports import Ports
 
 COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,10 @@ class Gateway:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings['http']['port']}"
+
+    @property
+    def agi_port(self) -> int:
+        return int(str(self.settings["agi"]["port"]))
 
     @property
     def is_running(self) -> bool:
@@ -164,6 +170,24 @@ class Gateway:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+
+@asynccontextmanager
+async def lone_gateway(
+    folder: Path, ports: Ports, pbxes: Sequence[str] = ("pbx",)
+) -> AsyncIterator[Gateway]:
+    """Run a gateway for calls that are only authorized: nobody answers at the PBXes' AMI ports."""
+    settings: dict[str, Section] = {
+        "agi": {"port": ports.take()},
+        "http": {"port": ports.take(), "token": "s3cret"},
+        **{f"pbx.{name}": {"port": ports.take()} for name in pbxes},
+    }
+    gateway = Gateway(folder, settings)
+    await gateway.start(until="/healthz")
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
 
 
 def _environment() -> dict[str, str]:

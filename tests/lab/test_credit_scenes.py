@@ -126,7 +126,7 @@ async def a_call_refused_for_want_of_money_is_allowed_when_made_again_with_it(la
     assert (refused.code, allowed.code) == (403, 200)
     assert await balance(lab, account) == ("3.500000", "2.000000")
     [told] = lab.gateway.told("call.refused", account)
-    port = int(str(lab.gateway.settings["agi"]["port"]))
+    port = lab.gateway.agi_port
     again = await asked(port, str(told["call"]), "user_out", account, "alice", number)
     assert "DENY,no_credit" in again
 

@@ -61,7 +61,7 @@ async def answering(lab: Lab, answers: Mapping[str, str]) -> AsyncIterator[None]
         await reader.readline()
         writer.close()
 
-    port = int(str(lab.gateway.settings["agi"]["port"]))
+    port = lab.gateway.agi_port
     async with await asyncio.start_server(answer, "127.0.0.1", port):
         yield
 

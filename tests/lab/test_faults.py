@@ -41,7 +41,7 @@ async def ami_cut(lab: Lab) -> AsyncIterator[None]:
 async def test_peers_that_connect_and_close_do_not_disturb_authorizations(
     lab: Lab, account: str
 ) -> None:
-    port = int(str(lab.gateway.settings["agi"]["port"]))
+    port = lab.gateway.agi_port
 
     async def connect_and_close() -> None:
         for _ in range(100):
@@ -67,7 +67,7 @@ async def silent_lab() -> AsyncIterator[Lab]:
         writer.close()
 
     async with Lab(with_gateway=False) as lab:
-        port = int(str(lab.gateway.settings["agi"]["port"]))
+        port = lab.gateway.agi_port
         server = await asyncio.start_server(accept, "127.0.0.1", port)
         async with server:
             yield lab

@@ -12,7 +12,7 @@ async def test_one_gateway_carries_the_calls_of_two_pbxes() -> None:
         Lab(with_gateway=False, name="paris") as paris,
         Lab(settings={**SETTINGS, "pbx.paris": paris.pbx}) as lab,
     ):
-        agi = f"agi://127.0.0.1:{lab.gateway.settings['agi']['port']}"
+        agi = f"agi://127.0.0.1:{lab.gateway.agi_port}"
         await paris.asterisk.cli(f"dialplan set global COINBOX_AGI {agi}")
         await lab.gateway.open_account("both", "--user", "alice")
         await lab.gateway.grant("both", "1.00", "p1")
