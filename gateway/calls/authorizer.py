@@ -124,7 +124,7 @@ class Authorizer:
             more = await extend(self.ledger, session, now_ms, self.slice_seconds)
             if isinstance(more, Held):
                 held = more
-                session = session.extended(1, held.granted_seconds, held.held, held.pool_seconds)
+                session = session.extended(1, held)
             else:
                 session = session.refused(now_ms)
         _log_allowed(session, decided.decision, held)
@@ -139,9 +139,7 @@ class Authorizer:
             more = await extend(self.ledger, session, now_ms, self.slice_seconds)
             if isinstance(more, Refused):
                 break
-            session = session.extended(
-                session.extension + 1, more.granted_seconds, more.held, more.pool_seconds
-            )
+            session = session.extended(session.extension + 1, more)
         return await self.statements.hold(session.account, session.call_id)
 
     async def _again(

@@ -123,9 +123,7 @@ class Carrier:
             return
         outcome = await extend(self.ledger, session, self.pbx.now_ms(), self.pace.slice_seconds)
         if isinstance(outcome, Held):
-            call.session = call.session.extended(
-                session.extension + 1, outcome.granted_seconds, outcome.held, outcome.pool_seconds
-            )
+            call.session = call.session.extended(session.extension + 1, outcome)
         elif outcome.reason in (Reason.CONFLICT, _CLOSED):
             await self._catch_up(call)
         else:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from zlib import crc32
 
 from gateway.calls.ports import Answered, Ended, Leg, LegEvent, Record, Ringing
-from gateway.ledger.outcomes import Hold
+from gateway.ledger.outcomes import Held, Hold
 from gateway.rating.case import CallType
 from gateway.rating.price import Slice
 from gateway.rating.terms import Terms
@@ -189,16 +189,14 @@ class Session:
             return offered
         return tuple(replace(one, micros=max(one.micros, self.held)) for one in offered)
 
-    def extended(
-        self, extension: int, granted_seconds: int, held: int, pool_seconds: int
-    ) -> "Session":
+    def extended(self, extension: int, to: Held | Hold) -> "Session":
         """Take in that more is held: also before the answer, and after an end meanwhile."""
         return replace(
             self,
             state=State.ANSWERED if self.state is State.LAST_SLICE else self.state,
-            granted_seconds=granted_seconds,
-            held=held,
-            pool_seconds=pool_seconds,
+            granted_seconds=to.granted_seconds,
+            held=to.held,
+            pool_seconds=to.pool_seconds,
             extension=extension,
             hang_up_ms=0,
             hang_ups=0,
@@ -212,7 +210,7 @@ class Session:
         """Take over what the store has of the call."""
         if hold.granted_seconds == self.granted_seconds:
             return replace(self, extension=hold.extension)
-        return self.extended(hold.extension, hold.granted_seconds, hold.held, hold.pool_seconds)
+        return self.extended(hold.extension, hold)
 
     def refused(self, now_ms: int) -> "Session":
         """Take in that no more could be held: the slice that runs is the last."""

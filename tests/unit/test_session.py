@@ -14,7 +14,7 @@ from gateway.calls.session import (
     Session,
     State,
 )
-from gateway.ledger.outcomes import Hold
+from gateway.ledger.outcomes import Held, Hold
 from gateway.rating.number import Kind
 from gateway.rating.plan import Pool
 from gateway.rating.terms import Terms
@@ -99,7 +99,7 @@ def test_a_refused_slice_is_the_last_until_money_comes() -> None:
     assert (LAST.state, LAST.extension) == (State.LAST_SLICE, 1)
     again = LAST.credited()
     assert again.state is State.ANSWERED
-    more = again.extended(2, 120, 1_300_000, 0)
+    more = again.extended(2, Held(120, 1_300_000, 0))
     assert (more.state, more.extension, more.paid_until_ms, more.held) == (
         State.ANSWERED,
         2,
@@ -109,7 +109,7 @@ def test_a_refused_slice_is_the_last_until_money_comes() -> None:
 
 
 def test_a_call_may_be_extended_before_its_answer_or_not() -> None:
-    more = NEW.extended(1, 120, 1_300_000, 0)
+    more = NEW.extended(1, Held(120, 1_300_000, 0))
     assert (more.state, more.extension, more.granted_seconds) == (State.AUTHORIZED, 1, 120)
     assert (NEW.refused(START).state, NEW.refused(START).extension) == (State.AUTHORIZED, 1)
     assert more.on(ANSWERED).paid_until_ms == START + 120_000
@@ -133,13 +133,13 @@ def test_money_concerns_only_a_call_in_its_last_slice(session: Session) -> None:
         pytest.param(UP, 59_999, Due(Move.RENEW, START + 59_999), id="late but not too late"),
         pytest.param(UP, 60_000, Due(Move.HANG_UP, START + 60_300), id="never renewed unpaid"),
         pytest.param(
-            UP.extended(1, 120, 1_300_000, 0),
+            UP.extended(1, Held(120, 1_300_000, 0)),
             51_000,
             Due(Move.MOVE_DEADLINE, START + 51_000),
             id="the PBX learns what is paid for",
         ),
         pytest.param(
-            UP.extended(1, 120, 1_300_000, 0).seen(START + 51_000, START + 120_000),
+            UP.extended(1, Held(120, 1_300_000, 0)).seen(START + 51_000, START + 120_000),
             51_000,
             Due(Move.RENEW, START + 120_000 - RENEW_BEFORE),
             id="and the next slice has its time",
@@ -173,7 +173,7 @@ def test_a_leg_that_never_ends_is_stuck_and_asked_less_often() -> None:
     assert asked.stuck
     again = Due(Move.HANG_UP, asked.hang_up_ms + HANG_UP_LATER_MS)
     assert asked.due(asked.hang_up_ms, PACE) == again
-    assert not asked.extended(1, 120, 1_300_000, 0).stuck
+    assert not asked.extended(1, Held(120, 1_300_000, 0)).stuck
 
 
 def test_calls_answered_together_are_renewed_apart_and_in_time() -> None:
@@ -212,7 +212,7 @@ def test_the_payer_is_told_in_the_last_slice(session: Session, at_ms: int, due: 
 
 
 def test_who_is_saved_by_money_is_warned_anew_at_the_next_end() -> None:
-    saved = EARED.warned(START + 30_000).credited().extended(1, 120, 1_300_000, 0)
+    saved = EARED.warned(START + 30_000).credited().extended(1, Held(120, 1_300_000, 0))
     assert saved.seen(START, START + 120_000).due(START + 31_000, PACE).move is Move.RENEW
     again = saved.seen(START, START + 120_000).refused(START + 80_000)
     assert again.due(START + 80_000, PACE) == Due(Move.WARN, START + 90_000)
@@ -309,7 +309,7 @@ def test_a_call_that_the_pbx_cuts_costs_nothing_past_the_deadline_that_it_had(
     deadline_ms: int, talked_ms: int, seconds: int
 ) -> None:
     known_ms = START + deadline_ms if deadline_ms else 0
-    session = UP.extended(1, 120, 1_300_000, 0).seen(START, known_ms).on(ended(talked_ms))
+    session = UP.extended(1, Held(120, 1_300_000, 0)).seen(START, known_ms).on(ended(talked_ms))
     assert session.charge()[0] == seconds
 
 
@@ -326,8 +326,8 @@ def test_a_call_that_is_lost_before_its_answer_is_free() -> None:
 
 @pytest.mark.parametrize("session", [DONE, RELEASED], ids=["ended", "released"])
 def test_a_renewal_that_was_under_way_does_not_bring_an_ended_call_back(session: Session) -> None:
-    assert session.extended(1, 120, 1_300_000, 0).state is session.state
-    assert session.extended(1, 120, 1_300_000, 0).held == 1_300_000
+    assert session.extended(1, Held(120, 1_300_000, 0)).state is session.state
+    assert session.extended(1, Held(120, 1_300_000, 0)).held == 1_300_000
     assert session.refused(START).state is session.state
 
 
@@ -352,7 +352,7 @@ def test_a_call_splits_at_the_second_at_which_its_pool_ends(
     pooled = replace(UP, terms=terms, granted_seconds=30, held=0, pool_seconds=30)
     [longest, *_] = pooled.next_slices(START, 60)
     assert (longest.seconds, longest.micros) == (60, 700_000)
-    paid = pooled.extended(1, 90, longest.micros, 30)
+    paid = pooled.extended(1, Held(90, longest.micros, 0, 30))
     assert paid.on(ended(talked_ms)).charge() == (seconds, included, charge)
 
 
