@@ -13,7 +13,7 @@ from gateway.calls.decider import Decided, Decider
 from gateway.calls.ports import CallRequest
 from gateway.calls.session import Session
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Held, Hold, LedgerUnavailableError, Refused
+from gateway.ledger.outcomes import Held, Hold, Refused
 from gateway.ledger.statements import DECIDE_SECONDS_MAX, Statements
 from gateway.money import format_amount
 from gateway.rating.case import Case
@@ -57,26 +57,21 @@ class Authorizer:
     slice_seconds: int
 
     async def authorize(self, request: CallRequest) -> Answer:
-        """Decide a call, and hold its first slice if it may be made."""
+        """Decide a call, and hold its first slice if it may be made.
+
+        Raises LedgerUnavailableError.
+        """
         controller = self.controllers.get(names.pbx_of(request.call_id))
         if controller is None:
             # Nobody would ever extend or settle it.
             _log.error("pbx.unknown", call=request.call_id, known=sorted(self.controllers))
             return Reason.BAD_CALL_ID
         with controller.asking(request.call_id):
-            try:
-                return await self._authorize(request, controller)
-            except LedgerUnavailableError as error:
-                _log.error("ledger.unavailable", call=request.call_id, error=str(error))
-                return Reason.SERVICE_DOWN
+            return await self._authorize(request, controller)
 
     async def quote(self, request: CallRequest) -> Answer:
-        """Tell whether a call might be made now; nothing is held."""
-        try:
-            decided = await self.decider.quote(request)
-        except LedgerUnavailableError as error:
-            _log.error("ledger.unavailable", call=request.call_id, error=str(error))
-            return Reason.SERVICE_DOWN
+        """Tell whether a call might be made now; nothing is held. Raises LedgerUnavailableError."""
+        decided = await self.decider.quote(request)
         decision = decided.decision
         if decision.step is Step.EMERGENCY:
             return Emergency(decided.number)

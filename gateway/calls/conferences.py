@@ -9,7 +9,7 @@ from gateway.calls.decider import Decider
 from gateway.calls.ports import CallRequest, DialOut, JoinRequest, Pbx, PbxUnavailableError
 from gateway.ledger.events import Event
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Joined, LedgerUnavailableError, Refused
+from gateway.ledger.outcomes import Joined, Refused
 from gateway.ledger.statements import Statements
 from gateway.rating.case import CallType
 from gateway.rating.steps import Reason
@@ -36,7 +36,10 @@ class Conferences:
     decider: Decider
 
     async def join(self, request: JoinRequest) -> Joined | Reason:
-        """Answer a caller who has named a conference of the account that pays for his call."""
+        """Answer a caller who has named a conference of the account that pays for his call.
+
+        Raises LedgerUnavailableError.
+        """
         if not (
             names.CALL_ID.fullmatch(request.call_id)
             and names.ACCOUNT.fullmatch(request.account)
@@ -45,13 +48,9 @@ class Conferences:
             return Reason.UNKNOWN_CONFERENCE
         if request.pin not in ("", "-") and not names.PIN.fullmatch(request.pin):
             return Reason.WRONG_PIN
-        try:
-            outcome = await self.ledger.join_conference(
-                request.account, request.call_id, request.conference, request.pin
-            )
-        except LedgerUnavailableError as error:
-            _log.error("ledger.unavailable", call=request.call_id, error=str(error))
-            return Reason.SERVICE_DOWN
+        outcome = await self.ledger.join_conference(
+            request.account, request.call_id, request.conference, request.pin
+        )
         told = {
             "call": request.call_id,
             "account": request.account,

@@ -20,7 +20,7 @@ from gateway import names
 from gateway.calls.authorizer import Allowed, Emergency
 from gateway.calls.authorizer import Answer as Authorized
 from gateway.calls.ports import CallRequest, JoinRequest
-from gateway.ledger.outcomes import Joined
+from gateway.ledger.outcomes import Joined, LedgerUnavailableError
 from gateway.pbx.variables import ANSWER
 from gateway.rating.steps import Reason
 
@@ -95,16 +95,22 @@ class FastAgi:
 
     async def _answer(self, header: str) -> Answer:
         script = _SCRIPT.search(header)
-        match script[1].split("/") if script else []:
-            case ["authorize", *words] if len(words) == len(CallRequest.__slots__):
-                request = CallRequest(*words)
-                return _refused(request) or await self.authorize(request)
-            case ["quote", *words] if len(words) == len(CallRequest.__slots__):
-                request = CallRequest(*words)
-                return _refused(request) or await self.quote(request)
-            case ["conference", *words] if len(words) == len(JoinRequest.__slots__):
-                return await self.join(JoinRequest(*words))
-        message = f"no such script: {script and script[1]!r}"
+        words = script[1].split("/") if script else []
+        try:
+            return await self._asked(words)
+        except LedgerUnavailableError as error:
+            _log.error("ledger.unavailable", call=words[1], error=str(error))
+            return Reason.SERVICE_DOWN
+
+    async def _asked(self, words: list[str]) -> Answer:
+        match words:
+            case ["authorize" | "quote" as what, *rest] if len(rest) == len(CallRequest.__slots__):
+                request = CallRequest(*rest)
+                ask = self.authorize if what == "authorize" else self.quote
+                return _refused(request) or await ask(request)
+            case ["conference", *rest] if len(rest) == len(JoinRequest.__slots__):
+                return await self.join(JoinRequest(*rest))
+        message = f"no such script: {'/'.join(words)!r}"
         raise BadRequestError(message)
 
 
