@@ -18,6 +18,8 @@ _WAIT_MS = 500
 _PAUSE_SECONDS = 0.5
 _BATCH = 100
 _READER = "gateway"
+# Longer than it takes to take an event in.
+_ABANDONED_SECONDS = 5.0
 _TRIM_SECONDS = 60.0
 # For those who follow: longer than any slice, so that a call that is told later has ended.
 _KEPT_SECONDS = 600
@@ -72,33 +74,42 @@ class Events:
         return ends
 
     async def consume(self, group: str) -> AsyncIterator[Event]:
-        """Give every event to one reader of ``group``, without end.
+        """Give every event to some reader of ``group``, without end, until one takes it in.
 
-        Those that were given but not `done` when the reader stopped come first.
+        What a reader was given and did not take in soon is given to the next one that asks.
         """
-        given: dict[Any, Any] = dict.fromkeys(self._streams, "0")
+        given: dict[Any, Any] = dict.fromkeys(self._streams, ">")
+        look_next = 0.0
         while True:
             try:
-                # Given to a reader before this one, or to this one and lost with the connection.
-                while events := await self._read(group, given):
-                    for event in events:
-                        given[event.stream] = event.entry_id
+                now = asyncio.get_running_loop().time()
+                if now >= look_next:
+                    look_next = now + _ABANDONED_SECONDS
+                    for event in await self._abandoned(group):
                         yield event
-                while True:
-                    for event in await self._read(group, dict.fromkeys(self._streams, ">")):
-                        given[event.stream] = event.entry_id
-                        yield event
-                    await self._trim_at_times()
+                cancellation.heed()
+                found = await self._redis.xreadgroup(
+                    group, _READER, given, block=_WAIT_MS, count=_BATCH
+                )
+                for event in _parsed(found):
+                    yield event
+                await self._trim_at_times()
             except ResponseError:
                 await self._make_group(group)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except (RedisError, OSError):
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _read(self, group: str, positions: dict[Any, Any]) -> list[Event]:
+    async def _abandoned(self, group: str) -> list[Event]:
+        """Take over what a reader was given that is gone, or whose connection was cut."""
         cancellation.heed()
+        idle_ms = int(_ABANDONED_SECONDS * 1000)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for stream in self._streams:
+                pipe.xautoclaim(stream, group, _READER, idle_ms, count=_BATCH)
+            claimed = await pipe.execute()
         return _parsed(
-            await self._redis.xreadgroup(group, _READER, positions, block=_WAIT_MS, count=_BATCH)
+            [(stream, found) for stream, (_, found, *_) in zip(self._streams, claimed, strict=True)]
         )
 
     async def _make_group(self, group: str) -> None:
@@ -106,10 +117,6 @@ class Events:
         for stream in self._streams:
             with suppress(RedisError, OSError):  # it is there, or the store is asked again
                 await self._redis.xgroup_create(stream, group, id="0", mkstream=True)
-
-    async def done(self, group: str, event: Event) -> None:
-        """Mark an event as done, so that it is never given again."""
-        await self._answer(lambda: self._redis.xack(event.stream, group, event.entry_id))
 
     async def _trim_at_times(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -51,9 +51,17 @@ class Shard:
         """Set of the calls that hold something, each as ACCOUNT/CALL."""
         return f"{self.tag}:live"
 
-    def lease(self, pbx: str) -> str:
-        """Name of the gateway that follows a PBX."""
-        return f"{self.tag}:lease:{pbx}"
+    def lease(self, name: str) -> str:
+        """Name of the gateway that has a lease: that follows a PBX, or does a common duty."""
+        return f"{self.tag}:lease:{name}"
+
+    def jobs(self, kind: str) -> str:
+        """Hash of the jobs of a kind that are not done."""
+        return f"{self.tag}:jobs:{kind}"
+
+    def due(self, kind: str) -> str:
+        """Sorted set of when each job is tried next (ms)."""
+        return f"{self.tag}:due:{kind}"
 
     def live_call(self, name: str) -> str:
         """Hash of a call by its name in `live`."""
