@@ -35,7 +35,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 _STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
 # Keys whose values belong on no screen.
-_SECRET = re.compile(r"pbx\..*\.secret|http\.token|payments\.webhook_secret")
+_SECRET = re.compile(r"pbx\..*\.secret|http\.token|payments\.webhook_secret|stripe(?:\..*)?")
 _LOGIN = re.compile(r"(?<=//)[^/]*@|\?.*")
 
 
@@ -164,6 +164,22 @@ class PaymentSettings(_Section):
     retry_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
 
 
+class StripeSettings(_Section):
+    """Stripe as the payment provider: our key there, and the secret that signs its events."""
+
+    key: Annotated[str, Field(pattern=r"^$|^[sr]k_\S+$")] = ""
+    webhook_secret: Annotated[str, Field(pattern=r"^$|^whsec_\S+$", validate_default=True)] = ""
+    url: Annotated[str, Field(pattern=r"^$|^https?://.+$")] = ""
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_set_with_the_key(cls, secret: str, info: ValidationInfo) -> str:
+        if info.data.get("key") and not secret:
+            message = "must be set where stripe.key is: Stripe shows it with the endpoint"
+            raise ValueError(message)
+        return secret
+
+
 class LogSettings(_Section):
     """How much is logged, and how."""
 
@@ -190,7 +206,17 @@ class Settings(BaseSettings):
     dialing: DialingSettings = DialingSettings()
     calls: CallSettings = CallSettings()
     payments: PaymentSettings = PaymentSettings()
+    stripe: StripeSettings = StripeSettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("stripe")
+    @classmethod
+    def _is_the_only_provider(cls, stripe: StripeSettings, info: ValidationInfo) -> StripeSettings:
+        payments = info.data.get("payments")
+        if stripe.key and payments is not None and payments.url:
+            message = "stripe.key and payments.url are both set: there is one provider"
+            raise ValueError(message)
+        return stripe
 
     @classmethod
     def settings_customise_sources(
