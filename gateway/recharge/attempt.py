@@ -6,21 +6,21 @@ import structlog
 
 from gateway.ledger.jobs import Job, Jobs
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Flagged, Refused, Submitted
+from gateway.ledger.outcomes import Asked, Flagged, RechargeStatus, Refused
 from gateway.money import format_amount
 from gateway.recharge import declines, pauses
 from gateway.recharge.providers.charge import Charge, Provider, Reply, Status
 
-# Stripe forgets an idempotency key after 24 hours, and would take the charge for a new one.
+# Stripe forgets an idempotency key after 24 hours, and would take the charge for a new one. What
+# was asked for last has an hour to show itself before it is given up.
 KEY_MS_MAX = 23 * 3600 * 1000
-
-_NEVER_ASKED = "claimed"
+FOUND_MS_MAX = 24 * 3600 * 1000
 
 _log = structlog.get_logger()
 
 
 class Attempt:
-    """Tries recharges with one provider. Both methods of jobs and ledger may be unavailable."""
+    """Tries recharges, by asking one provider."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class Attempt:
     async def carry_on(self, job: Job) -> None:
         """Bring a recharge as far as it goes now. Raises LedgerUnavailableError."""
         account, key = job.fields["account"], job.fields["key"]
-        submitted = await self._ledger.submit_recharge(account, key)
-        if isinstance(submitted, Refused):
+        asked = await self._ledger.submit_recharge(account, key)
+        if isinstance(asked, Refused):
             # Its webhook came first, or it was given up.
             await self._jobs.done(job)
             return
-        charge = Charge(key, account, submitted.micros, submitted.currency, submitted.method)
-        reply = await self._reply(charge, submitted)
+        charge = Charge(key, account, asked.micros, asked.currency, asked.method)
+        reply = await self._reply(charge, asked)
         _log.info(
             "recharge.reply",
             account=account,
@@ -62,7 +62,7 @@ class Attempt:
                 await self._pay(charge, reply)
                 await self._jobs.done(job)
             case Status.DECLINED:
-                await self._fail(charge, submitted, reply.reason)
+                await self._fail(charge, asked, reply.reason)
                 await self._jobs.done(job)
             case Status.PENDING:
                 pause = pauses.while_pending(job.tries, self._chance())
@@ -72,14 +72,17 @@ class Attempt:
                 pause = pauses.after_no_answer(job.tries, self._chance())
                 await self._jobs.later(job, pause, reply.reason or reply.status)
 
-    async def _reply(self, charge: Charge, submitted: Submitted) -> Reply:
+    async def _reply(self, charge: Charge, asked: Asked) -> Reply:
         """Ask whether the charge was made, if it may have been, and for it if it was not."""
-        if submitted.status != _NEVER_ASKED:
-            found = await self._provider.find(charge, submitted.begun_ms)
+        if asked.status is not RechargeStatus.CLAIMED:
+            found = await self._provider.find(charge, asked.begun_ms)
             if found.status is not Status.NOT_FOUND:
                 return found
-            if submitted.now_ms - submitted.begun_ms > KEY_MS_MAX:
+            age_ms = asked.now_ms - asked.begun_ms
+            if age_ms > FOUND_MS_MAX:
                 return Reply(Status.DECLINED, "no_answer")
+            if age_ms > KEY_MS_MAX:
+                return found
         return await self._provider.charge(charge)
 
     async def _pay(self, charge: Charge, reply: Reply) -> None:
@@ -97,13 +100,11 @@ class Attempt:
                 reason=paid.reason,
             )
 
-    async def _fail(self, charge: Charge, submitted: Submitted, reason: str) -> None:
+    async def _fail(self, charge: Charge, asked: Asked, reason: str) -> None:
         await self._ledger.fail_recharge(
             charge.account,
             charge.key,
             reason,
             lasting=declines.is_lasting(reason),
-            pause_seconds=pauses.after_failure(
-                self._retry_seconds, submitted.failures, self._chance()
-            ),
+            pause_seconds=pauses.after_failure(self._retry_seconds, asked.failures, self._chance()),
         )

@@ -18,8 +18,8 @@ KIND = "recharge"
 
 _POLL_SECONDS = 1.0
 # Longer than a try may take: the question, the charge, and the ledger before and after them.
-_LEASE_SECONDS = 60.0
-_TRY_SECONDS_MAX = 55.0
+_LEASE_SECONDS = 30.0
+_TRY_SECONDS_MAX = 28.0
 _TRIES_AT_ONCE = 20
 
 _log = structlog.get_logger()

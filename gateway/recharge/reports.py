@@ -1,5 +1,6 @@
 """What becomes of a payment that its provider reports: in any order, and however often."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -96,32 +97,32 @@ class Reports:
                 _not_booked(report, reason)
 
     async def _undo(self, report: Report) -> None:
-        """Take back what is not ours to keep, and tell an admin what only he can decide."""
+        """Take back what is not ours to keep, and set aside what only an admin can decide."""
         match report.effect:
             case Effect.REFUNDED:
-                await self._take_back(report, f"refund:{report.refunded}", report.refunded)
+                await self._take_back(report, report.refunded)
             case Effect.DISPUTED:
-                await self._take_back(report, "dispute", report.micros)
+                await self._take_back(report, report.micros)
                 await self._ledger.suspend_recharge(report.account, "disputed")
             case Effect.QUESTIONED | Effect.DISPUTE_WON:
-                await self._ledger.flag_payment(
+                await self._ledger.set_aside(
                     report.account,
-                    report.key,
                     report.payment,
+                    report.key,
                     report.micros,
                     report.currency,
-                    report.effect.removeprefix("payment."),
+                    _word(report.effect),
                 )
 
-    async def _take_back(self, report: Report, effect: str, micros: int) -> None:
-        """Take back so much in all; what is spent already is flagged by the ledger."""
+    async def _take_back(self, report: Report, micros: int) -> None:
+        """Take back so much of the payment in all; what is spent already, the ledger flags."""
         taken = await self._ledger.reverse(
             report.account,
-            f"{effect}:{report.key}",
+            _reference(report),
             report.key,
             micros,
-            report.effect.removeprefix("payment."),
-            in_all=True,
+            _word(report.effect),
+            how="in_all",
         )
         if isinstance(taken, Refused):
             _not_booked(report, taken.reason)
@@ -140,6 +141,16 @@ class Reports:
                 self._retry_seconds, under_way.failures, self._chance()
             ),
         )
+
+
+def _word(effect: Effect) -> str:
+    return effect.removeprefix("payment.")
+
+
+def _reference(report: Report) -> str:
+    """Name what is taken back: the same report is the same reversal, and the name is short."""
+    told = f"{report.key} {report.payment} {report.refunded} {report.micros}"
+    return f"{_word(report.effect)}-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
 
 
 def _not_booked(report: Report, reason: str) -> None:

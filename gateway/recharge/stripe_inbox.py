@@ -97,6 +97,8 @@ def _of_intent(effect: Effect, intent: Intent, refunded: int = 0) -> Report | No
     if not (names.ACCOUNT.fullmatch(intent.account) and names.REFERENCE.fullmatch(intent.key)):
         _log.debug("stripe.not_ours", payment=intent.id, effect=effect)
         return None
+    if effect is not Effect.FAILED and not intent.received:
+        raise UnusableError("amount_received: must be more than 0")
     currency = intent.currency.upper()
     return Report(
         effect,

@@ -147,11 +147,11 @@ class Provider:
             Webhook(self.secret).verify(body, dict(request.headers), json_parse=False)
         except WebhookVerificationError:
             return web.json_response({"error": "bad signature"}, status=401)
-        match self.orders.behaviour:
-            case "hang":
-                await self._stopping.wait()
-            case "fail":
-                return web.json_response({"error": "out of order"}, status=500)
+        behaviour = self.orders.behaviour
+        if behaviour == "hang":
+            await self._stopping.wait()
+        if behaviour in ("hang", "fail"):
+            return web.json_response({"error": "out of order"}, status=500)
         return None
 
     def _new_charge(self, key: str, asked: dict[str, str]) -> Charge:

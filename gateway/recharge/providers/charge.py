@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-REPLY_SECONDS_MAX = 20
+REPLY_SECONDS_MAX = 12
 
 
 class Status(StrEnum):

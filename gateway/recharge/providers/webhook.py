@@ -13,18 +13,19 @@ from standardwebhooks import Webhook
 
 from gateway import names
 from gateway.money import format_amount, parse_amount
+from gateway.recharge.declines import as_reason
 from gateway.recharge.providers.charge import REPLY_SECONDS_MAX, Charge, Reply, Status
 
 BODY_BYTES_MAX = 65_536
 
-_STATUSES = {
-    ("POST", 200): Status.SUCCEEDED,
-    ("POST", 202): Status.PENDING,
-    ("POST", 402): Status.DECLINED,
-    # To the question, the charge itself is what is asked for: it is there, or it is not.
-    ("GET", 404): Status.NOT_FOUND,
+# Which answers belong to which status codes.
+_ANSWERS = {
+    ("POST", 200): (Status.SUCCEEDED,),
+    ("POST", 202): (Status.PENDING,),
+    ("POST", 402): (Status.DECLINED,),
+    ("GET", 200): (Status.SUCCEEDED, Status.PENDING, Status.DECLINED),
+    ("GET", 404): (Status.NOT_FOUND,),
 }
-_OF_A_CHARGE = (Status.SUCCEEDED, Status.PENDING, Status.DECLINED)
 
 
 class WebhookProvider:
@@ -68,7 +69,13 @@ class WebhookProvider:
         timeout = aiohttp.ClientTimeout(total=REPLY_SECONDS_MAX)
         try:
             async with self._session.request(
-                method, url, data=body or None, headers=headers, timeout=timeout
+                method,
+                url,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                # What was signed for one address is not for another.
+                allow_redirects=False,
             ) as response:
                 told = _Body.model_validate_json(await response.content.read(BODY_BYTES_MAX))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -92,11 +99,12 @@ class _Body(BaseModel):
 
 def _reply(charge: Charge, told: _Body, method: Literal["GET", "POST"], code: int) -> Reply:
     """Believe a status code only with the body that belongs to it."""
-    is_found = method == "GET" and code == 200 and told.status in _OF_A_CHARGE  # noqa: PLR2004
-    if not is_found and _STATUSES.get((method, code)) is not told.status:
+    if told.status not in _ANSWERS.get((method, code), ()):
         return Reply(Status.UNKNOWN, f"status {code}")
+    if told.status is Status.DECLINED:
+        return Reply(told.status, as_reason(told.reason))
     if told.status is not Status.SUCCEEDED:
-        return Reply(told.status, told.reason or "")
+        return Reply(told.status)
     if told.payment_id is None:
         return Reply(Status.UNKNOWN, "no payment_id")
     return Reply(
