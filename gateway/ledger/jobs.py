@@ -61,19 +61,19 @@ class Jobs:
 
     async def done(self, job: Job) -> None:
         """Forget a job."""
-        await self._end(job.shard, job.job_id, str(job.tries), "done")
+        await self._end(job, job.tries, "done")
 
     async def later(self, job: Job, seconds: float, error: str) -> None:
         """Let a job be tried again some time from now."""
-        await self._end(job.shard, job.job_id, str(job.tries), "due", seconds, error)
+        await self._end(job, job.tries, "due", seconds, error)
 
     async def bury(self, job: Job, error: str) -> None:
         """Give a job up until somebody wants it tried again."""
-        await self._end(job.shard, job.job_id, str(job.tries), "dead", 0, error)
+        await self._end(job, job.tries, "dead", 0, error)
 
     async def again(self, job: Job) -> None:
         """Let a job be tried again now, whoever has tried it meanwhile."""
-        await self._end(job.shard, job.job_id, "", "due")
+        await self._end(job, None, "due")
 
     async def every(self) -> list[Job]:
         """List all jobs, those that were given up too, the oldest first."""
@@ -87,17 +87,14 @@ class Jobs:
         return sorted(found, key=lambda job: (job.since_ms, job.job_id))
 
     async def _end(
-        self,
-        shard: keys.Shard,
-        job_id: str,
-        number: str,
-        state: str,
-        seconds: float = 0,
-        error: str = "",
+        self, job: Job, tries: int | None, state: str, seconds: float = 0, error: str = ""
     ) -> None:
-        milliseconds = int(seconds * 1000)
+        number = "" if tries is None else tries
         await self._store.run(
-            shard, scripts.END_TRY, self._keys(shard), [job_id, number, state, milliseconds, error]
+            job.shard,
+            scripts.END_TRY,
+            self._keys(job.shard),
+            [job.job_id, number, state, int(seconds * 1000), error],
         )
 
     def _keys(self, shard: keys.Shard) -> list[str]:

@@ -108,10 +108,10 @@ class Reports:
                 await self._ledger.set_aside(
                     report.account,
                     report.payment,
-                    report.key,
-                    report.micros,
-                    report.currency,
-                    _word(report.effect),
+                    key=report.key,
+                    micros=report.micros,
+                    currency=report.currency,
+                    reason=_word(report.effect),
                 )
 
     async def _take_back(self, report: Report, micros: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.ledger.events import readers
 from gateway.ledger.jobs import Jobs
-from gateway.recharge import attempt, pauses, recharger
+from gateway.recharge import attempt as attempts
+from gateway.recharge import pauses, recharger
 from gateway.recharge.attempt import Attempt
 from gateway.recharge.providers import stripe, webhook
 from gateway.recharge.providers.charge import Provider
@@ -35,8 +36,8 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 def hours_later(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """Let the keys of recharges be so much older than they are."""
     for limit in ("KEY_MS_MAX", "FOUND_MS_MAX"):
-        shorter = getattr(attempt, limit) - hours * 3_600_000
-        monkeypatch.setattr(attempt, limit, shorter)
+        shorter = getattr(attempts, limit) - hours * 3_600_000
+        monkeypatch.setattr(attempts, limit, shorter)
 
 
 @asynccontextmanager
@@ -45,10 +46,12 @@ async def recharging(
 ) -> AsyncIterator[None]:
     """Carry out recharges while inside, and leave them as they are then."""
     jobs = Jobs(store.store, KIND)
-    asking = provider and Attempt(
-        store.ledger, jobs, provider, retry_seconds=retry_seconds, chance=lambda: 0.5
-    )
-    one = Recharger(jobs, readers(store.store), store.store.shards, asking)
+    attempt = None
+    if provider is not None:
+        attempt = Attempt(
+            store.ledger, jobs, provider, retry_seconds=retry_seconds, chance=lambda: 0.5
+        )
+    one = Recharger(jobs, readers(store.store), store.store.shards, attempt)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(one.run())
         try:

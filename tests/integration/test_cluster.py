@@ -126,7 +126,7 @@ async def life(at: Books) -> None:
     await twice(lambda: at.reverse("back", "b", 50), Reversed(bonus.lot, 50, 55))
     await twice(at.expire, Expired(0, 55))
     await twice(lambda: at.configure("due", recharge_below=100, recharge_amount=9), None)
-    key = (await at.statement()).recharge_key
+    key = (await at.statement()).recharge.key
     assert key
     assert await at.fail_recharge(key, 3600) is None
     assert await at.sums() == (55, 0, 45, 0)
@@ -285,10 +285,11 @@ async def test_events_of_every_shard_are_followed_and_consumed(clustered: Store)
             followed.add(event.account)
 
     async def consume(events: Events) -> None:
-        async for event in events.consume("group"):
+        async for event in jobs.events(events):
             consumed.add(event.account)
-            await events.done("group", event)
+            await jobs.take_in(event, {})
 
+    jobs = Jobs(clustered.store, "group")
     for at in every:
         await at.open()
     async with asyncio.TaskGroup() as tasks:
