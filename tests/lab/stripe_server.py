@@ -52,7 +52,7 @@ class Stripe:
     behaviour: Behaviour = "pass"
     forgetful: bool = False  # of idempotency keys, as after 24 hours
     keys: list[str] = field(default_factory=list)  # of the charges that were asked for
-    delivered: list[int] = field(default_factory=list)  # HTTP status of each event sent
+    delivered: list[tuple[str, int]] = field(default_factory=list)  # events, and their HTTP status
     _answers: dict[str, Answer] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = None
     _runner: web.AppRunner | None = None
@@ -146,7 +146,9 @@ class Stripe:
 
     async def _event(self, request: web.Request) -> web.Response:
         event = await request.json()
-        self.delivered.append(await self.report(event["type"], _completed(event["data"]["object"])))
+        kind = event["type"]
+        status = await self.report(kind, _completed(event["data"]["object"]))
+        self.delivered.append((kind, status))
         return web.Response()
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
