@@ -13,6 +13,7 @@ from gateway.ledger import check
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
+from gateway.ledger.jobs import Jobs
 from gateway.ledger.outcomes import (
     NEVER_MS,
     Expired,
