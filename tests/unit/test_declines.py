@@ -6,16 +6,25 @@ from gateway.recharge.declines import as_reason, is_lasting
 @pytest.mark.parametrize(
     "reason",
     [
+        # What the README names to a provider of one's own.
         "card_expired",
-        "expired_card",
-        "authentication_required",
-        "stolen_card",
+        "card_lost",
         "card_stolen",
+        "card_blocked",
+        "authentication_required",
+        "fraud",
+        "method_expired",
+        "method_removed",
+        "method_revoked",
+        "method_unknown",
+        "account_unknown",
+        # What Stripe says, and what the gateway says before it asks Stripe.
+        "expired_card",
+        "stolen_card",
         "lost_card",
         "pickup_card",
-        "method_unknown",
-        "amount_not_in_minor_units",
         "resource_missing",
+        "amount_not_in_minor_units",
     ],
 )
 def test_what_the_same_card_would_meet_again_is_for_good(reason: str) -> None:
