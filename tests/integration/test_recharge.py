@@ -5,6 +5,9 @@ import pytest
 from aiohttp import web
 
 from gateway.ledger.jobs import Jobs
+from gateway.ledger.outcomes import LedgerUnavailableError
+from gateway.recharge import recharger
+from gateway.recharge.providers import webhook
 from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import KIND
 from tests.conftest import Store
@@ -321,6 +324,63 @@ async def test_recharges_go_on_when_the_store_is_back(
     assert await granted(at) == {"a": 50, key: ASKED}
 
 
+async def test_recharges_go_on_when_the_store_answers_again(
+    store: Store, provider: Provider, asking: WebhookProvider
+) -> None:
+    at, key = await low(store)
+    provider.orders.behaviour, provider.orders.webhooks = "charge_and_hang", 0
+    async with recharging(store, asking):
+        await until(lambda: provider.charges, "it was charged")
+        async with store.frozen():
+            with pytest.raises(LedgerUnavailableError):
+                await at.statement()
+        await until_resolved(at)
+    assert provider.requests == [key]
+    assert await granted(at) == {"a": 50, key: ASKED}
+
+
+async def test_a_gateway_tries_only_so_many_recharges_at_once(
+    store: Store, provider: Provider, asking: WebhookProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recharger, "_TRIES_AT_ONCE", 2)
+    monkeypatch.setattr(webhook, "REPLY_SECONDS_MAX", 1.0)
+    provider.orders.behaviour, provider.orders.webhooks = "charge_and_hang", 0
+    claimed = [await low(store) for _ in range(8)]
+    jobs = Jobs(store.store, KIND)
+    async with recharging(store, asking):
+        await until(lambda: len(provider.requests) == 2, "two were asked for")
+
+        async def taken_in() -> bool:
+            return len(await jobs.every()) == len(claimed)
+
+        await until(taken_in, "all wait to be tried")
+        assert sum(job.tries for job in await jobs.every()) == 2
+        provider.orders.behaviour = "succeed"
+        for at, _ in claimed:
+            await until_resolved(at)
+    assert sorted(provider.requests) == sorted(key for _, key in claimed)
+
+
+async def test_a_recharge_whose_payment_was_reported_first_is_not_asked_for(
+    store: Store, provider: Provider, asking: WebhookProvider
+) -> None:
+    at, key = await low(store)
+    await at.pay(key, ASKED, "pay_1")
+    async with recharging(store, None):
+
+        async def taken_in() -> bool:
+            return bool(await Jobs(store.store, KIND).every())
+
+        await until(taken_in, "it was taken in")
+    async with recharging(store, asking):
+
+        async def done() -> bool:
+            return not await Jobs(store.store, KIND).every()
+
+        await until(done, "there is nothing to be done")
+    assert provider.requests == provider.questions == []
+
+
 async def test_nothing_is_asked_for_that_is_done(
     store: Store, provider: Provider, asking: WebhookProvider
 ) -> None:
@@ -392,6 +452,7 @@ async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(
         (200, '{"status": "succeeded"}'),
         (200, '{"status": "succeeded", "payment_id": "two words"}'),
         (200, '{"status": "succeeded", "payment_id": "pay_1", "amount": "-1"}'),
+        (200, '{"status": "succeeded", "payment_id": "pay_1", "amount": "0"}'),
         (200, '{"status": "succeeded", "payment_id": "pay_1", "currency": "usd"}'),
         (200, "succeeded"),
         (299, SUCCEEDED),

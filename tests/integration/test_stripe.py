@@ -180,6 +180,15 @@ async def test_no_charge_is_found_for_another_key_account_customer_or_time(
     assert await provider.find(charge, tomorrow) == Reply(Status.NOT_FOUND)
 
 
+async def test_a_customer_with_more_charges_than_are_looked_through_says_nothing(
+    server: Stripe, provider: StripeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = await recharge(server)
+    await provider.charge(replace(charge, key="recharge-before"))
+    monkeypatch.setattr(stripe_provider, "_LISTED_MAX", 1)
+    assert (await provider.find(charge, now_ms())).status is Status.UNKNOWN
+
+
 async def test_stripe_that_is_not_there_says_nothing(
     server: Stripe, provider: StripeProvider
 ) -> None:

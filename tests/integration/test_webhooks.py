@@ -113,6 +113,7 @@ async def test_a_signature_belongs_to_its_secret_and_its_body(api: Api, at: Book
         ({"amount": "-1"}, "data.amount"),
         ({"amount": "1e3"}, "data.amount"),
         ({"amount": 20}, "data.amount"),
+        ({"amount": "0.000000"}, "data.amount"),
         ({"account": ""}, "data.account"),
         ({"account": "nobody"}, "unknown_account"),
         ({"currency": "usd"}, "data.currency"),
