@@ -5,7 +5,17 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.admin import accounts, app, calls, conferences, health, payments, quotes, ratecards
+from gateway.admin import (
+    accounts,
+    app,
+    calls,
+    conferences,
+    funding,
+    health,
+    payments,
+    quotes,
+    ratecards,
+)
 from gateway.admin.health import Following
 from gateway.calls.conferences import Conferences
 from gateway.calls.decider import Decider
@@ -70,7 +80,8 @@ async def serving(
             health.routes(
                 store.statements, lambda: {"pbx": served.following}, lambda: served.draining
             ),
-            accounts.routes(store.statements),
+            accounts.routes(store.ledger, store.statements, lambda: decider.rules.plans),
+            funding.routes(store.ledger, store.statements),
             calls.routes(list),
             conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
             payments.routes(paths),
