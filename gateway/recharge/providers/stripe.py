@@ -46,7 +46,9 @@ class StripeProvider:
             base_addresses={"api": url.rstrip("/") or stripe.DEFAULT_API_BASE},
             # What to repeat, and when, is the recharger's to say.
             max_network_retries=0,
-            http_client=stripe.AIOHTTPClient(session=session, timeout=REPLY_SECONDS_MAX),
+            http_client=stripe.AIOHTTPClient(
+                session=session, timeout=aiohttp.ClientTimeout(total=REPLY_SECONDS_MAX)
+            ),
         )
 
     async def charge(self, charge: Charge) -> Reply:
