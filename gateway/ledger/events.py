@@ -80,6 +80,7 @@ class Events:
         """
         given: dict[Any, Any] = dict.fromkeys(self._streams, ">")
         look_next = 0.0
+        await self._make_group(group)
         while True:
             try:
                 now = asyncio.get_running_loop().time()
