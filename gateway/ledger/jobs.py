@@ -9,12 +9,15 @@ from gateway.ledger import keys, scripts
 from gateway.ledger.events import Event, Events
 from gateway.ledger.store import Store, reached
 
+_ERROR_MAX = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to be done. ``tries`` is the number of this try, ``error`` why the last failed.
 
-    It is dead if it was given up; ``since_ms`` is when the event was taken in.
+    It is dead if it was given up. ``since_ms`` is when the event was taken in, or when somebody
+    wanted the job tried again.
     """
 
     shard: keys.Shard
@@ -61,19 +64,19 @@ class Jobs:
 
     async def done(self, job: Job) -> None:
         """Forget a job."""
-        await self._end(job.shard, job.job_id, str(job.tries), "done")
+        await self._end(job, str(job.tries), "done")
 
     async def later(self, job: Job, seconds: float, error: str) -> None:
         """Let a job be tried again some time from now."""
-        await self._end(job.shard, job.job_id, str(job.tries), "due", seconds, error)
+        await self._end(job, str(job.tries), "due", seconds, error)
 
     async def bury(self, job: Job, error: str) -> None:
         """Give a job up until somebody wants it tried again."""
-        await self._end(job.shard, job.job_id, str(job.tries), "dead", 0, error)
+        await self._end(job, str(job.tries), "dead", error=error)
 
-    async def again(self, job: Job) -> None:
-        """Let a job be tried again now, whoever has tried it meanwhile."""
-        await self._end(job.shard, job.job_id, "", "due")
+    async def again(self, job: Job) -> bool:
+        """Let a job be tried again now, whoever tries it; or say that it is done meanwhile."""
+        return await self._end(job, "", "due")
 
     async def every(self) -> list[Job]:
         """List all jobs, those that were given up too, the oldest first."""
@@ -87,18 +90,17 @@ class Jobs:
         return sorted(found, key=lambda job: (job.since_ms, job.job_id))
 
     async def _end(
-        self,
-        shard: keys.Shard,
-        job_id: str,
-        number: str,
-        state: str,
-        seconds: float = 0,
-        error: str = "",
-    ) -> None:
-        milliseconds = int(seconds * 1000)
-        await self._store.run(
-            shard, scripts.END_TRY, self._keys(shard), [job_id, number, state, milliseconds, error]
+        self, job: Job, number: str, state: str, seconds: float = 0, error: str = ""
+    ) -> bool:
+        # Peers say what they like: what is no text, which comes as surrogates, is written so.
+        why = error[:_ERROR_MAX].encode(errors="backslashreplace").decode()
+        ended = await self._store.run(
+            job.shard,
+            scripts.END_TRY,
+            self._keys(job.shard),
+            [job.job_id, number, state, int(seconds * 1000), why],
         )
+        return bool(ended)
 
     def _keys(self, shard: keys.Shard) -> list[str]:
         return [shard.jobs(self._kind), shard.due(self._kind)]

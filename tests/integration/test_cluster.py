@@ -13,6 +13,7 @@ from gateway.ledger import check
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
+from gateway.ledger.jobs import Jobs
 from gateway.ledger.outcomes import (
     NEVER_MS,
     Expired,
@@ -285,9 +286,10 @@ async def test_events_of_every_shard_are_followed_and_consumed(clustered: Store)
             followed.add(event.account)
 
     async def consume(events: Events) -> None:
-        async for event in events.consume("group"):
+        jobs = Jobs(clustered.store, "group")
+        async for event in jobs.events(events):
             consumed.add(event.account)
-            await events.done("group", event)
+            await jobs.take_in(event, {})
 
     for at in every:
         await at.open()
