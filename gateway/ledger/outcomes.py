@@ -210,6 +210,7 @@ class Statement:
     recharge_below: int
     recharge_amount: int
     recharge_key: str
+    recipients: str
     party: Party
     lots: tuple[Lot, ...]
     overdrawn: Lot

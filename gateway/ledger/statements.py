@@ -235,6 +235,7 @@ def _statement(
         recharge_below=int(cells["recharge_below"]),
         recharge_amount=int(cells["recharge_amount"]),
         recharge_key=cells["recharge_key"],
+        recipients=cells.get("recipients", ""),
         party=read_party(cells),
         lots=tuple(sorted(lots.values(), key=lambda lot: (lot.expires_ms, lot.lot))),
         overdrawn=overdrawn,

@@ -297,6 +297,7 @@ class Account:
             recharge_below=self.recharge_below,
             recharge_amount=self.recharge_amount,
             recharge_key=self.recharge_key,
+            recipients="",
             party=self.party.seen(len(self.live)),
             lots=tuple(self.dated()),
             overdrawn=self.lots[OVERDRAFT],
