@@ -1,0 +1,20 @@
+"""What came of telling somebody something."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """Whether it was taken, may be taken later, or will never be."""
+
+    SENT = "sent"
+    LATER = "later"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The result of a try, and what the other side said."""
+
+    result: Result
+    answer: str
