@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 
 from gateway import config, published
-from gateway.admin import accounts, app, calls, health, payments, quotes, ratecards
+from gateway.admin import accounts, app, calls, health, notices, payments, quotes, ratecards
 from gateway.admin import conferences as conferences_api
 from gateway.admin.health import Following
 from gateway.calls.authorizer import Authorizer
@@ -22,15 +22,22 @@ from gateway.calls.follow import Follower, Lease
 from gateway.calls.reconcile import Reconciler
 from gateway.calls.session import Pace
 from gateway.config import Settings
+from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.check import check, check_shards
 from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
+from gateway.ledger.jobs import Jobs
 from gateway.ledger.leases import Leases
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
+from gateway.notices import outbox
+from gateway.notices.mail import Mailer
+from gateway.notices.outbox import Outbox
+from gateway.notices.recipients import Recipient, parse_recipients
+from gateway.notices.webhook import WebhookSender
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.case import Rules
@@ -66,8 +73,8 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 async def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
-    Raises BadInputError for wrong cards or plans or an unsafe store, LedgerUnavailableError for a
-    store that is not there, OSError for a port that is taken.
+    Raises BadInputError for wrong cards, plans or recipients or an unsafe store,
+    LedgerUnavailableError for a store that is not there, OSError for a port that is taken.
     """
     rules = published.load_rules(settings)
     published.keep_versions(rules.cards, published.versions_folder(settings))
@@ -88,7 +95,9 @@ async def serve(settings: Settings) -> None:
             cluster, strict = settings.store.cluster, settings.store.strict
             await check(store.servers, cluster=cluster, strict=strict)
         await check_shards(store)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # Payments and notices have bounds of their own: who hangs keeps no connection from others.
+        connector = aiohttp.TCPConnector(limit=0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         gateway = _join(settings, rules, reload, store, session)
         async with asyncio.TaskGroup() as tasks:
             followers = [tasks.create_task(follower.run()) for follower in gateway.followers]
@@ -155,6 +164,16 @@ def _join(
     retry_seconds = settings.payments.retry_seconds
     webhook_secret = config.webhook_secret(settings)
     inbox = Inbox(ledger, webhook_secret, retry_seconds=retry_seconds)
+    jobs = Jobs(store, outbox.GROUP)
+    telling = Outbox(
+        jobs,
+        statements,
+        readers(store),
+        store.shards,
+        operator=_operator(settings),
+        mail=Mailer(settings.mail),
+        webhook=WebhookSender(config.notice_secret(settings), session),
+    )
     tables = [
         health.routes(
             statements,
@@ -164,6 +183,7 @@ def _join(
         accounts.routes(statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
+        notices.routes(jobs),
         payments.routes(inbox),
         quotes.routes(decider),
         ratecards.routes(published.versions_folder(settings), lambda: decider.rules.cards.versions),
@@ -172,6 +192,7 @@ def _join(
     parts = [
         *(_hear(events, desks) for events in readers(store)),
         keep_expiring(store),
+        telling.run(),
         published.reload(reload, settings, decider.use),
         agi.serve(settings.agi.host, settings.agi.port),
         app.serve(
@@ -186,6 +207,14 @@ def _join(
             ).run()
         )
     return _Gateway(agi, followers, parts, draining)
+
+
+def _operator(settings: Settings) -> tuple[Recipient, ...]:
+    text = settings.notices.operator
+    try:
+        return parse_recipients(text)
+    except ValueError as error:
+        raise BadInputError([Fault("settings", "notices.operator", text, str(error))]) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,22 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.admin import accounts, app, calls, conferences, health, payments, quotes, ratecards
+from gateway.admin import (
+    accounts,
+    app,
+    calls,
+    conferences,
+    health,
+    notices,
+    payments,
+    quotes,
+    ratecards,
+)
 from gateway.admin.health import Following
 from gateway.calls.conferences import Conferences
 from gateway.calls.decider import Decider
+from gateway.ledger.jobs import Jobs
+from gateway.notices import outbox
 from gateway.published import keep_versions
 from gateway.rating.case import Rules
 from gateway.rating.ratecard import RateCard
@@ -46,6 +58,11 @@ class Api:
         async with self.client.post("/webhooks/payments", data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
+    async def send(self, notice: str) -> int:
+        headers = {"Authorization": BEARER}
+        async with self.client.post(f"/v1/notices/{notice}/send", headers=headers) as answer:
+            return answer.status
+
 
 @asynccontextmanager
 async def serving(
@@ -64,6 +81,7 @@ async def serving(
             accounts.routes(store.statements),
             calls.routes(list),
             conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
+            notices.routes(Jobs(store.store, outbox.GROUP)),
             payments.routes(Inbox(store.ledger, SIGNER, retry_seconds=60)),
             quotes.routes(decider),
             ratecards.routes(folder, lambda: decider.rules.cards.versions),
