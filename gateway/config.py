@@ -308,21 +308,19 @@ def http_token(settings: Settings) -> str:
 
 def webhook_secret(settings: Settings) -> str:
     """Give the secret that signs payments: the one that was set, else one of our own."""
-    own = settings.data_dir / "webhook-secret"
-    return settings.payments.webhook_secret or _generated_for_webhooks(own)
+    if settings.payments.webhook_secret:
+        return settings.payments.webhook_secret
+    encoded = b64encode(_generated(settings.data_dir / "webhook-secret").encode()).decode()
+    return f"whsec_{encoded}"
 
 
 def notice_secret(settings: Settings) -> str:
     """Give the secret that signs notices: the one that was set, else one of our own."""
-    own = settings.data_dir / "notice-secret"
-    return settings.notices.webhook_secret or _generated_for_webhooks(own)
+    made = f"whsec_{b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
+    return settings.notices.webhook_secret or _generated(settings.data_dir / "notice-secret", made)
 
 
-def _generated_for_webhooks(file: Path) -> str:
-    return f"whsec_{b64encode(_generated(file).encode()).decode()}"
-
-
-def _generated(file: Path) -> str:
+def _generated(file: Path, made: str = "") -> str:
     """Make a secret once, and keep it for the gateway's own user alone."""
     with suppress(FileNotFoundError):
         return file.read_text()
@@ -330,6 +328,6 @@ def _generated(file: Path) -> str:
     # Written aside: one that is half written, on a full disk, must not stay.
     aside = file.with_suffix(".new")
     aside.touch(mode=0o600)
-    aside.write_text(secrets.token_urlsafe(_SECRET_BYTES))
+    aside.write_text(made or secrets.token_urlsafe(_SECRET_BYTES))
     aside.rename(file)
     return file.read_text()

@@ -189,6 +189,7 @@ def test_the_secret_that_signs_notices_is_made_once_and_never_shown(
     settings = Settings(data_dir=tmp_path)
     made = config.notice_secret(settings)
     assert made.startswith("whsec_")
-    assert made == config.notice_secret(settings) != config.webhook_secret(settings)
+    assert made == (tmp_path / "notice-secret").read_text() == config.notice_secret(settings)
+    assert made != config.webhook_secret(settings)
     file.write_text(f'[notices]\nwebhook_secret = "{made}"\n')
     assert config.notice_secret(config.load(file)) == made
