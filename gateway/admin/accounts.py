@@ -4,7 +4,14 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from gateway.ledger.outcomes import NEVER_MS, LedgerUnavailableError, Lot, Party, Statement
+from gateway.ledger.outcomes import (
+    NEVER_MS,
+    LedgerUnavailableError,
+    Lot,
+    Party,
+    Recharge,
+    Statement,
+)
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
 
@@ -40,10 +47,10 @@ def account_body(statement: Statement) -> dict[str, object]:
         "expired": format_amount(statement.expired),
         "reversed": format_amount(statement.reversed),
         "overdraft": format_amount(statement.overdraft),
-        "low_below": format_amount(statement.low_below),
-        "recharge_below": format_amount(statement.recharge_below),
-        "recharge_amount": format_amount(statement.recharge_amount),
-        "recharging": statement.recharge_key or None,
+        "low_below": format_amount(statement.low_below) if statement.low_below else None,
+        "low_percent": statement.low_percent,
+        "recharge": _recharge_body(statement.recharge),
+        "recipients": statement.recipients or None,
         **party_body(statement.party),
         "lots": [_lot_body(lot) for lot in statement.lots],
     }
@@ -67,6 +74,25 @@ def party_body(party: Party) -> dict[str, object]:
             "month": usage.month or None,
             "month_spent": format_amount(usage.month_micros),
         },
+    }
+
+
+def _recharge_body(recharge: Recharge) -> dict[str, object]:
+    return {
+        "state": recharge.state,
+        "suspended": recharge.suspended or None,
+        "below": format_amount(recharge.below),
+        "amount": format_amount(recharge.amount),
+        "day_max": recharge.day_max,
+        "month_max": format_amount(recharge.month_max) if recharge.month_max else None,
+        "methods": recharge.methods,
+        "key": recharge.key or None,
+        "asked": format_amount(recharge.asked) if recharge.key else None,
+        "method": recharge.method or None,
+        "next_at": _time(recharge.after_ms) if recharge.state == "cooldown" else None,
+        "failures": recharge.failures,
+        "day_count": recharge.day_count,
+        "month_spent": format_amount(recharge.month_micros),
     }
 
 

@@ -10,8 +10,17 @@ import typer
 
 from gateway import app, config, names, published
 from gateway.admin.accounts import account_body
-from gateway.cli.profiles import Changes, SetOption, pairs, read_changes
-from gateway.cli.terminal import ConfigOption, amount, checked, fail, moment, out
+from gateway.admin.settings import Changes, read_changes
+from gateway.cli.terminal import (
+    ConfigOption,
+    SetOption,
+    amount,
+    checked,
+    fail,
+    moment,
+    out,
+    pairs,
+)
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
 from gateway.ledger.statements import Statements
@@ -28,14 +37,6 @@ _UserOption = Annotated[list[str] | None, typer.Option(help="Who may spend; repe
 _NumberOption = Annotated[
     list[str] | None, typer.Option(help="Number dialed in that it owns; repeatable.")
 ]
-_BelowOption = Annotated[str | None, typer.Option(help="Recharge when available falls below.")]
-_AmountOption = Annotated[str | None, typer.Option(help="How much to recharge; 0: never.")]
-_LowOption = Annotated[
-    str | None, typer.Option(help="Say that the balance is low when it falls below; 0: never.")
-]
-_OverdraftOption = Annotated[
-    str | None, typer.Option(help="How far calls may go below zero; 0 at first.")
-]
 _ReferenceOption = Annotated[
     str, typer.Option(help="Names the payment; the same one is booked once, for ever.")
 ]
@@ -48,18 +49,13 @@ def open_account(
     currency: Annotated[str, typer.Option(help="ISO 4217 code; it never changes.")],
     user: _UserOption = None,
     number: _NumberOption = None,
-    recharge_below: _BelowOption = None,
-    recharge_amount: _AmountOption = None,
-    low_below: _LowOption = None,
-    overdraft: _OverdraftOption = None,
     changes: SetOption = None,
     config_file: ConfigOption = None,
 ) -> None:
     """Open an account; on one that is open already, do as `set` does."""
     checked("ACCOUNT", account, names.ACCOUNT)
     checked("--currency", currency, names.CURRENCY)
-    amounts = (recharge_below, recharge_amount, low_below, overdraft)
-    _apply(account, currency, _Settings(user, number, changes, *amounts), config_file)
+    _apply(account, currency, _Settings(user, number, changes), config_file)
 
 
 @commands.command("set")
@@ -68,17 +64,12 @@ def set_account(
     *,
     user: _UserOption = None,
     number: _NumberOption = None,
-    recharge_below: _BelowOption = None,
-    recharge_amount: _AmountOption = None,
-    low_below: _LowOption = None,
-    overdraft: _OverdraftOption = None,
     changes: SetOption = None,
     config_file: ConfigOption = None,
 ) -> None:
     """Change settings of an account, and add users and numbers; what is not named stays."""
     checked("ACCOUNT", account, names.ACCOUNT)
-    amounts = (recharge_below, recharge_amount, low_below, overdraft)
-    _apply(account, None, _Settings(user, number, changes, *amounts), config_file)
+    _apply(account, None, _Settings(user, number, changes), config_file)
 
 
 class _Settings:
@@ -89,34 +80,25 @@ class _Settings:
         users: list[str] | None,
         numbers: list[str] | None,
         changes: list[str] | None,
-        *amounts: str | None,
     ) -> None:
         self._users = [checked("--user", name, names.USER) for name in users or []]
         self._numbers = [_number(text) for text in numbers or []]
         self._changes = pairs(changes)
-        options = ("--recharge-below", "--recharge-amount", "--low-below", "--overdraft")
-        self._amounts = [
-            None if text is None else amount(name, text)
-            for name, text in zip(options, amounts, strict=True)
-        ]
 
     def changes(self, account: str, plans: Plans) -> Changes:
-        """Read the profile and the limits. Raises BadInputError."""
+        """Read what is to be set. Raises BadInputError."""
         return read_changes(f"account {account}", self._changes, plans)
 
     async def apply(self, ledger: Ledger, account: str, changes: Changes) -> Refused | None:
-        recharge_below, recharge_amount, low_below, overdraft = self._amounts
         return await ledger.configure(
             account,
             uuid4().hex,
             users=self._users,
             numbers=self._numbers,
-            recharge_below=recharge_below,
-            recharge_amount=recharge_amount,
-            low_below=low_below,
-            overdraft=overdraft,
-            profile=changes.profile,
+            amounts=changes.amounts,
             limits=changes.limits,
+            profile=changes.profile,
+            **changes.words,
         )
 
 
@@ -202,7 +184,12 @@ def reverse(
     async def run() -> Reversed | Refused:
         async with app.open_store(config.load(config_file)) as store:
             return await Ledger(store).reverse(
-                account, reference, payment, micros, reason, at_most=at_most
+                account,
+                reference,
+                payment,
+                micros,
+                reason,
+                how="at_most" if at_most else "exact",
             )
 
     outcome = asyncio.run(run())

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from gateway.admin.settings import NAMES
 from gateway.money import parse_amount
 from gateway.rating.columns import moment_ms
 
@@ -20,6 +21,27 @@ ConfigOption = Annotated[
         "--config", envvar="COINBOX_CONFIG", help="TOML file of settings; all are optional."
     ),
 ]
+
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help=f"Repeatable; an empty value takes it back. Names: {', '.join(NAMES)}.",
+    ),
+]
+
+
+def pairs(options: list[str] | None) -> dict[str, str]:
+    """Take NAME=VALUE apart."""
+    found = {}
+    for option in options or []:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{option!r} is not NAME=VALUE", param_hint="--set")
+        found[name] = value
+    return found
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from gateway import app, config, names, published
 from gateway.admin.accounts import party_body
-from gateway.cli.profiles import USER_NAMES, Changes, SetOption, pairs, read_changes
-from gateway.cli.terminal import ConfigOption, checked, err, fail, out
+from gateway.admin.settings import USER_NAMES, Changes, read_changes
+from gateway.cli.terminal import ConfigOption, SetOption, checked, err, fail, out, pairs
 from gateway.config import Settings
 from gateway.csvrows import csv_rows, wrong_columns
 from gateway.errors import BadInputError, Fault

@@ -1,22 +1,23 @@
-"""The operations on accounts: their settings, their users, and the money they are given."""
+"""The operations on accounts: their settings, their users, their conferences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from gateway import names
 from gateway.ledger import keys, scripts
 from gateway.ledger.connection import REPLY_SECONDS_MAX
-from gateway.ledger.outcomes import (
-    Expired,
-    Granted,
-    Joined,
-    Limits,
-    Refused,
-    Reversed,
-)
+from gateway.ledger.outcomes import Joined, Limits, Refused
 from gateway.ledger.store import Store
 from gateway.money import AMOUNT_MICROS_MAX
+
+AMOUNTS = frozenset(
+    {
+        *("overdraft", "low_below", "low_percent"),
+        *("recharge_below", "recharge_amount", "recharge_day_max", "recharge_month_max"),
+    }
+)
+"""Settings of an account that are amounts: of money, or a percentage, or a number of recharges."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _NO_PIN = "-"
@@ -44,25 +45,27 @@ class Accounts:
         *,
         users: Sequence[str] = (),
         numbers: Sequence[str] = (),
-        recharge_below: int | None = None,
-        recharge_amount: int | None = None,
-        low_below: int | None = None,
-        overdraft: int | None = None,
+        amounts: Mapping[str, int] = _NONE,
         limits: Mapping[str, int] = _NONE,
         profile: Mapping[str, str] = _NONE,
+        methods: str | None = None,
+        recipients: str | None = None,
     ) -> Refused | None:
         """Change settings of an account, and add users and numbers to those it has.
 
         ``numbers`` are the toll-free numbers that the account owns and pays for. They follow one by
         one after the settings: the first that another account owns is refused as number_taken.
-        Amounts are in micro-units; what is None stays as it is, and so does what ``limits`` (by the
-        names of `Limits`) and ``profile`` do not name. A word "" takes its name off the profile.
+        ``amounts`` are by the names of `AMOUNTS`, those of money in micro-units; ``methods`` of
+        payment, the first to be asked first, are joined by commas. What is not named stays as it
+        is, and so does what ``limits`` (by the names of `Limits`) and ``profile`` do not name. A
+        word "" takes its name off the profile.
         """
         at = self._store.account(account)
-        settings = [
-            "" if value is None else amount(value)
-            for value in (recharge_below, recharge_amount, low_below, overdraft)
-        ]
+        if unknown := amounts.keys() - AMOUNTS:
+            raise ValueError(f"no settings: {', '.join(sorted(unknown))}")
+        words = {"methods": methods, "recipients": recipients}
+        settings: dict[str, int | str] = {name: amount(value) for name, value in amounts.items()}
+        settings |= {name: word for name, word in words.items() if word is not None}
         answer = await self._run(
             at,
             scripts.CONFIGURE,
@@ -70,10 +73,10 @@ class Accounts:
             [
                 account,
                 operation_id,
-                *settings,
-                *_limits(limits),
                 " ".join(numbers),
                 " ".join(keys.named(names.USER, user) for user in users),
+                *_pairs(settings),
+                *_limits(limits),
                 *_profile(profile),
             ],
         )
@@ -169,79 +172,6 @@ class Accounts:
         )
         return answer if isinstance(answer, Refused) else answer[0]
 
-    async def grant(
-        self,
-        account: str,
-        reference: str,
-        micros: int,
-        currency: str,
-        *,
-        kind: Literal["paid", "bonus"] = "paid",
-        expires_ms: int | None = None,
-    ) -> Granted | Refused:
-        """Add a lot, once for each ``reference`` of a payment, for ever.
-
-        It expires in 12 months, or at ``expires_ms``; NEVER_MS is never.
-        """
-        at = self._store.account(account)
-        answer = await self._run(
-            at,
-            scripts.GRANT,
-            [*at.books, at.payments],
-            [
-                account,
-                keys.named(names.REFERENCE, reference),
-                amount(micros),
-                currency,
-                kind,
-                "" if expires_ms is None else expires_ms,
-            ],
-        )
-        if isinstance(answer, Refused):
-            return answer
-        return Granted(answer[0], int(answer[1]))
-
-    async def reverse(
-        self,
-        account: str,
-        reference: str,
-        payment: str,
-        micros: int,
-        reason: str,
-        *,
-        at_most: bool = False,
-    ) -> Reversed | Refused:
-        """Take back what is left of a payment's lot, once for each ``reference``, for ever.
-
-        With ``at_most``, less than ``micros`` if less is left.
-        """
-        at = self._store.account(account)
-        answer = await self._run(
-            at,
-            scripts.REVERSE,
-            [*at.books, at.payments, at.operation("reverse", reference)],
-            [account, reference, payment, amount(micros), reason, int(at_most)],
-        )
-        if isinstance(answer, Refused):
-            return answer
-        return Reversed(answer[0], int(answer[1]), int(answer[2]))
-
-    async def expire(self, account: str) -> Expired | Refused:
-        """Let an account's lots lapse whose time has come, and warn of those that will."""
-        at = self._store.account(account)
-        answer = await self._run(at, scripts.EXPIRE, at.books, [account])
-        return answer if isinstance(answer, Refused) else Expired(*map(int, answer))
-
-    async def fail_recharge(
-        self, account: str, key: str, reason: str, *, pause_seconds: int
-    ) -> Refused | None:
-        """Give up a declined recharge; the next may be claimed after the pause."""
-        at = self._store.account(account)
-        answer = await self._run(
-            at, scripts.FAIL_RECHARGE, at.books, [account, key, reason, pause_seconds]
-        )
-        return answer if isinstance(answer, Refused) else None
-
     async def _run(
         self,
         at: keys.Account,
@@ -250,13 +180,19 @@ class Accounts:
         arguments: list[str | int],
         *,
         seconds_max: float = REPLY_SECONDS_MAX,
+        others: Sequence[str] = (),
     ) -> list[str] | Refused:
-        """Run an operation, and give its answer in words, without the first."""
+        """Run an operation, and give its answer in words, without the first if it is one alone.
+
+        ``others`` are first words that tell something else, and are given too.
+        """
         answer = await self._store.run(
             at.shard, script, key_names, arguments, seconds_max=seconds_max
         )
         first, *words = str(answer).split(" ")
-        return Refused(words[0], int(words[1]), *words[2:]) if first == "refused" else words
+        if first == "refused":
+            return Refused(words[0], int(words[1]), *words[2:])
+        return [first, *words] if first in others else words
 
 
 def amount(micros: int) -> int:
@@ -266,14 +202,17 @@ def amount(micros: int) -> int:
     return micros
 
 
+def _pairs(settings: Mapping[str, int | str]) -> Iterator[int | str]:
+    for name, value in sorted(settings.items()):
+        yield from (name, value)
+
+
 def _limits(limits: Mapping[str, int]) -> Iterator[int | str]:
-    """Give every limit in its place, and "" for one that stays as it is."""
     if unknown := limits.keys() - set(Limits.__slots__):
         raise ValueError(f"no limits: {', '.join(sorted(unknown))}")
-    for name in Limits.__slots__:
-        yield amount(limits[name]) if name in limits else ""
+    return _pairs({f"limit_{name}": amount(value) for name, value in limits.items()})
 
 
-def _profile(profile: Mapping[str, str]) -> Iterator[str]:
-    for name, word in sorted(profile.items()):
-        yield from (keys.named(names.PROFILE, name), word)
+def _profile(profile: Mapping[str, str]) -> Iterator[int | str]:
+    named = {keys.named(names.PROFILE, name): word for name, word in profile.items()}
+    return _pairs({f"profile.{name}": word for name, word in named.items()})

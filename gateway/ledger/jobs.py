@@ -64,19 +64,19 @@ class Jobs:
 
     async def done(self, job: Job) -> None:
         """Forget a job."""
-        await self._end(job, str(job.tries), "done")
+        await self._end(job, job.tries, "done")
 
     async def later(self, job: Job, seconds: float, error: str) -> None:
         """Let a job be tried again some time from now."""
-        await self._end(job, str(job.tries), "due", seconds, error)
+        await self._end(job, job.tries, "due", seconds, error)
 
     async def bury(self, job: Job, error: str) -> None:
         """Give a job up until somebody wants it tried again."""
-        await self._end(job, str(job.tries), "dead", error=error)
+        await self._end(job, job.tries, "dead", error=error)
 
     async def again(self, job: Job) -> bool:
         """Let a job be tried again now, whoever tries it; or say that it is done meanwhile."""
-        return await self._end(job, "", "due")
+        return await self._end(job, None, "due")
 
     async def every(self) -> list[Job]:
         """List all jobs, those that were given up too, the oldest first."""
@@ -90,8 +90,9 @@ class Jobs:
         return sorted(found, key=lambda job: (job.since_ms, job.job_id))
 
     async def _end(
-        self, job: Job, number: str, state: str, seconds: float = 0, error: str = ""
+        self, job: Job, tries: int | None, state: str, seconds: float = 0, error: str = ""
     ) -> bool:
+        number = "" if tries is None else tries
         # Peers say what they like: what is no text, which comes as surrogates, is written so.
         why = error[:_ERROR_MAX].encode(errors="backslashreplace").decode()
         ended = await self._store.run(

@@ -111,6 +111,11 @@ class Account:
         return self._key("payments")
 
     @property
+    def unbooked(self) -> str:
+        """Hash of payments that were set aside: what was paid, and why it is not booked."""
+        return self._key("unbooked")
+
+    @property
     def books(self) -> list[str]:
         """The first KEYS of every operation."""
         order = self._key("order")

@@ -5,8 +5,9 @@ from typing import Protocol
 
 from gateway import names
 from gateway.ledger import keys, scripts
-from gateway.ledger.accounts import Accounts, amount
+from gateway.ledger.accounts import amount
 from gateway.ledger.outcomes import Held, Refused, Settled
+from gateway.ledger.payments import Payments
 
 
 class Slice(Protocol):
@@ -41,7 +42,7 @@ class Pool(Protocol):
         """When it ends: some time after that it is forgotten."""
 
 
-class Ledger(Accounts):
+class Ledger(Payments):
     """The accounts of a store, and the calls that they pay for.
 
     What is not allowed is answered by Refused. Every method may raise LedgerUnavailableError: then

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 NEVER_MS = 2**52
 """Expiry of a lot that never expires."""
@@ -46,6 +47,38 @@ class Granted:
 
     lot: str
     available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """The payment is recorded, but not credited: an admin has to look at it."""
+
+    reason: str
+
+
+class RechargeStatus(StrEnum):
+    """What is known of a recharge that is under way."""
+
+    CLAIMED = "claimed"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A recharge that is under way: what its provider is to charge, and by which method.
+
+    ``status`` is what was known before this question; since ``begun_ms`` its key is known.
+    ``failures`` of others went before it, in a row.
+    """
+
+    micros: int
+    currency: str
+    method: str
+    status: RechargeStatus
+    begun_ms: int
+    now_ms: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +223,51 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """An account at one moment. Lots that have expired by now count as expired (rule M2).
+class Recharge:
+    """What is set of an account's recharges, and how they stand (rules R1 to R4).
 
+    ``state`` is off, armed, cooldown (until ``after_ms``), capped, suspended (for a reason), or
+    that of the recharge that is under way, which then has a ``key``. In the day and the month of
+    UTC that it is, ``day_count`` recharges and ``month_micros`` were paid, or are under way.
+    """
+
+    below: int
+    amount: int
+    day_max: int
+    month_max: int
+    methods: tuple[str, ...]
+    state: str
+    suspended: str
+    key: str
+    asked: int
+    method: str
+    after_ms: int
+    failures: int
+    day_count: int
+    month_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooked:
+    """A payment that was set aside: charged with ``key``, and not credited for a reason."""
+
+    payment: str
+    key: str
+    micros: int
+    currency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An account at one moment, ``now_ms``.
+
+    Lots that have expired by then count as expired (rule M2).
     ``lots`` have money left, in the order in which they are spent. What was spent beyond all lots
     is ``overdrawn``; ``retired`` sums up the lots that have nothing left.
     """
 
+    now_ms: int
     account: str
     currency: str
     granted: int
@@ -207,9 +278,8 @@ class Statement:
     reversed: int
     overdraft: int
     low_below: int
-    recharge_below: int
-    recharge_amount: int
-    recharge_key: str
+    low_percent: int
+    recharge: Recharge
     recipients: str
     party: Party
     lots: tuple[Lot, ...]

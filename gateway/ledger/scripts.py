@@ -18,16 +18,21 @@ class Script:
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-_MONEY = ("prelude", "books")
+_MONEY = ("prelude", "calendar", "books", "recharge", "close")
 _CALLS = (*_MONEY, "limits", "calls")
 
 OPEN_ACCOUNT = Script("open_account")
 OWN_NUMBER = Script("own_number")
 CONFIGURE = Script("configure", *_MONEY, "settings")
 SET_USER = Script("set_user", *_MONEY, "settings")
-GRANT = Script("grant", *_MONEY)
+GRANT = Script("grant", *_MONEY, "lots")
+PAY = Script("pay", *_MONEY, "lots", "payments")
+SET_ASIDE = Script("set_aside", *_MONEY, "payments")
 REVERSE = Script("reverse", *_MONEY)
 EXPIRE = Script("expire", *_MONEY)
+REQUEST_RECHARGE = Script("request_recharge", *_MONEY)
+ASK_RECHARGE = Script("ask_recharge", *_MONEY)
+SUSPEND_RECHARGE = Script("suspend_recharge", *_MONEY)
 FAIL_RECHARGE = Script("fail_recharge", *_MONEY)
 HOLD = Script("hold", *_CALLS)
 EXTEND = Script("extend", *_CALLS)

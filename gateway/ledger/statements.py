@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from gateway import names
 from gateway.ledger import keys, scripts
@@ -15,7 +16,9 @@ from gateway.ledger.outcomes import (
     Limits,
     Lot,
     Party,
+    Recharge,
     Statement,
+    Unbooked,
     Usage,
 )
 from gateway.ledger.store import Store, reached
@@ -23,12 +26,14 @@ from gateway.ledger.store import Store, reached
 # A call that is asked for hears nothing meanwhile.
 DECIDE_SECONDS_MAX = 2.0
 
+DAY_MS = 86_400_000
 _AT_ONCE = 500
 _LOT_CELLS = (
     *("granted", "available", "held", "spent", "expired", "reversed"),
     *("purchased", "expires", "warned"),
 )
 _PROFILE = "profile."
+_RECHARGE = "recharge_"
 # A hash that has no such cell.
 _NOTHING_USED = {
     **{f"limit_{limit}": "0" for limit in Limits.__slots__},
@@ -147,6 +152,16 @@ class Statements:
         live = cells.get("state") == "active"
         return _hold(f"{account}/{call_id}", cells) if live else None
 
+    async def unbooked(self, account: str) -> list[Unbooked]:
+        """List the payments of an account that were set aside."""
+        at = self._store.account(account)
+        [cells] = await self._store.answer(lambda: self._hashes(at.shard, [at.unbooked]))
+        return [
+            Unbooked(payment, key, int(micros), currency, reason)
+            for payment, words in sorted(cells.items())
+            for key, micros, currency, reason in [words.split(" ")]
+        ]
+
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
         return [hold for shard in self._store.shards for hold in await self._live_holds(shard)]
@@ -222,6 +237,7 @@ def _statement(
     lapsed = sum(lot.expired for lot in lots.values()) - int(cells["expired"])
     overdrawn, retired = lots.pop(OVERDRAFT), lots.pop(RETIRED)
     return Statement(
+        now_ms=now_ms,
         account=account,
         currency=cells["currency"],
         granted=int(cells["granted"]),
@@ -232,15 +248,64 @@ def _statement(
         reversed=int(cells["reversed"]),
         overdraft=int(cells["overdraft"]),
         low_below=int(cells["low_below"]),
-        recharge_below=int(cells["recharge_below"]),
-        recharge_amount=int(cells["recharge_amount"]),
-        recharge_key=cells["recharge_key"],
-        recipients=cells.get("recipients", ""),
+        low_percent=int(cells["low_percent"]),
+        recharge=_recharge(cells, now_ms),
+        recipients=cells["recipients"],
         party=read_party(cells),
         lots=tuple(sorted(lots.values(), key=lambda lot: (lot.expires_ms, lot.lot))),
         overdrawn=overdrawn,
         retired=retired,
     )
+
+
+def _recharge(cells: dict[str, str], now_ms: int) -> Recharge:
+    day, month = day_number(now_ms), month_number(now_ms)
+    of = {
+        name.removeprefix(_RECHARGE): word
+        for name, word in cells.items()
+        if name.startswith(_RECHARGE)
+    }
+    return Recharge(
+        below=int(of["below"]),
+        amount=int(of["amount"]),
+        day_max=int(of["day_max"]),
+        month_max=int(of["month_max"]),
+        methods=tuple(filter(None, cells["methods"].split(","))),
+        state=_recharge_state(of, now_ms),
+        suspended=of["suspended"],
+        key=of["key"],
+        asked=int(of["asked"]) if of["key"] else 0,
+        method=of["method"] if of["key"] else "",
+        after_ms=int(of["after"]),
+        failures=int(of["failures"]),
+        day_count=int(of["day_count"]) if int(of["day"]) == day else 0,
+        month_micros=int(of["month_micros"]) if int(of["month"]) == month else 0,
+    )
+
+
+def _recharge_state(of: dict[str, str], now_ms: int) -> str:
+    """Name the state as it is now: what holds it up ends with time too."""
+    if of["key"]:
+        return of["status"]
+    if of["suspended"]:
+        return "suspended"
+    if of["amount"] == "0":
+        return "off"
+    if now_ms < int(of["after"]):
+        return "cooldown"
+    current = {f"day {day_number(now_ms)}", f"month {month_number(now_ms)}"}
+    return "capped" if of["capped"] in current else "armed"
+
+
+def day_number(ms: int) -> int:
+    """Count the days in UTC, as the scripts do."""
+    return ms // DAY_MS
+
+
+def month_number(ms: int) -> int:
+    """Count the calendar months in UTC, as the scripts do."""
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    return at.year * 12 + at.month
 
 
 def _lot(name: str, cells: dict[str, int], now_ms: int) -> Lot:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from gateway.ledger.outcomes import (
     Expired,
+    Flagged,
     Granted,
     Held,
     LedgerUnavailableError,
@@ -45,10 +46,13 @@ class Books:
         currency: str = "USD",
         users: Sequence[str] = ("alice",),
         limits: Mapping[str, int] = NOTHING,
+        methods: str | None = None,
         **settings: int,
     ) -> Refused | None:
         opened = await self.reopen(currency)
-        return opened or await self.configure(uuid4().hex, users, limits, NOTHING, **settings)
+        return opened or await self.configure(
+            uuid4().hex, users, limits, methods=methods, **settings
+        )
 
     async def reopen(self, currency: str = "USD") -> Refused | None:
         return await self.store.ledger.open_account(self.account, currency)
@@ -59,18 +63,17 @@ class Books:
         users: Sequence[str] = (),
         limits: Mapping[str, int] = NOTHING,
         profile: Mapping[str, str] = NOTHING,
+        methods: str | None = None,
         **settings: int,
     ) -> Refused | None:
         configured = await self.store.ledger.configure(
             self.account,
             operation_id,
             users=users,
-            recharge_below=settings.get("recharge_below"),
-            recharge_amount=settings.get("recharge_amount"),
-            low_below=settings.get("low_below"),
-            overdraft=settings.get("overdraft"),
             limits=limits,
             profile=profile,
+            methods=methods,
+            amounts=settings,
         )
         await self.statement()
         return configured
@@ -104,10 +107,14 @@ class Books:
         return granted
 
     async def reverse(
-        self, reference: str, payment: str, micros: int, *, at_most: bool = False
+        self,
+        reference: str,
+        payment: str,
+        micros: int,
+        how: Literal["exact", "at_most", "in_all"] = "exact",
     ) -> Reversed | Refused:
         reversal = await self.store.ledger.reverse(
-            self.account, reference, payment, micros, "charge-back", at_most=at_most
+            self.account, reference, payment, micros, "charge-back", how=how
         )
         await self.statement()
         return reversal
@@ -200,9 +207,18 @@ class Books:
         await self.statement()
         return voided
 
-    async def fail_recharge(self, key: str, pause_seconds: int) -> Refused | None:
+    async def pay(
+        self, key: str, micros: int, payment: str = "", currency: str = "USD"
+    ) -> Granted | Flagged | Refused:
+        paid = await self.store.ledger.pay(self.account, key, payment, micros, currency)
+        await self.statement()
+        return paid
+
+    async def fail_recharge(
+        self, key: str, pause_seconds: int, *, lasting: bool = False
+    ) -> Refused | None:
         failed = await self.store.ledger.fail_recharge(
-            self.account, key, "card_expired", pause_seconds=pause_seconds
+            self.account, key, "declined", lasting=lasting, pause_seconds=pause_seconds
         )
         await self.statement()
         return failed

@@ -24,7 +24,7 @@ def ports_free(ports: Ports) -> dict[str, str]:
         ((), ("serve", "accounts")),
         (("accounts",), ("open", "set", "grant", "reverse", "show")),
         (("serve",), ("--config",)),
-        (("accounts", "open"), ("--user", "--number", "--recharge-below")),
+        (("accounts", "open"), ("--user", "--number", "recharge_below")),
     ],
 )
 def test_help_names_what_there_is(
@@ -50,8 +50,8 @@ def test_accounts_are_kept_without_a_gateway_that_runs(shell: Shell) -> None:
 
 
 def test_credit_of_every_kind_can_be_given_and_taken_back(shell: Shell) -> None:
-    shell.run("accounts", "open", "contoso", "--currency", "USD", "--overdraft", "5")
-    shell.run("accounts", "set", "contoso", "--low-below", "2.50")
+    shell.run("accounts", "open", "contoso", "--currency", "USD", "--set", "overdraft=5")
+    shell.run("accounts", "set", "contoso", "--set", "low_below=2.50")
     shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")
     for expires in ("2999-01-31", "never"):
         bonus = ("--reference", f"bonus-{expires}", "--bonus", "--expires", expires)
@@ -106,7 +106,7 @@ def test_what_an_account_cannot_be_is_refused_by_its_reason(shell: Shell) -> Non
     [
         (("grant", "contoso", "1e3", "--reference", "x"), "'1e3'"),
         (("grant", "contoso", "0.0000001", "--reference", "x"), "'0.0000001'"),
-        (("set", "contoso", "--recharge-amount", "ten"), "'ten'"),
+        (("set", "contoso", "--set", "recharge_amount=ten"), "'ten'"),
         (("set", "contoso", "--number", "18005550100"), "'18005550100'"),
         (("set", "contoso", "--user", "al ice"), "'al ice'"),
         (("open", "contoso", "--currency", "usd"), "'usd'"),

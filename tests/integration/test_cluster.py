@@ -127,7 +127,7 @@ async def life(at: Books) -> None:
     await twice(lambda: at.reverse("back", "b", 50), Reversed(bonus.lot, 50, 55))
     await twice(at.expire, Expired(0, 55))
     await twice(lambda: at.configure("due", recharge_below=100, recharge_amount=9), None)
-    key = (await at.statement()).recharge_key
+    key = (await at.statement()).recharge.key
     assert key
     assert await at.fail_recharge(key, 3600) is None
     assert await at.sums() == (55, 0, 45, 0)

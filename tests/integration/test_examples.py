@@ -70,11 +70,11 @@ async def test_a_recharge_is_due_below_the_trigger_and_not_at_it(store: Store) -
     trigger, amount, two_cents = map(parse_amount, ("100", "200", "0.02"))
     at = await funded(store, trigger)
     await at.configure("recharge", recharge_below=trigger, recharge_amount=amount)
-    assert (await at.statement()).recharge_key == ""
+    assert (await at.statement()).recharge.key == ""
     await at.hold("call", (60, two_cents))
     await at.settle("call", two_cents)
     due = await at.statement()
-    assert (due.available, due.recharge_key) == (parse_amount("99.98"), f"recharge-{at.account}-1")
-    await at.grant(due.recharge_key, amount)
+    assert (due.available, due.recharge.key) == (parse_amount("99.98"), f"recharge-{at.account}-1")
+    await at.grant(due.recharge.key, amount)
     paid = await at.statement()
-    assert (paid.available, paid.recharge_key) == (parse_amount("299.98"), "")
+    assert (paid.available, paid.recharge.key) == (parse_amount("299.98"), "")

@@ -36,11 +36,12 @@ from tests.integration.model.account import DAY_MS, twelve_months_after
 from tests.integration.model.clock import stopped_clock
 from tests.integration.model.ledger import Model
 from tests.integration.model.operations import (
+    AMOUNTS,
     ELSE,
     LIMITS,
     OFTEN,
     OPEN,
-    SETTINGS,
+    WORDS,
     Operation,
     milliseconds,
     operations,
@@ -51,6 +52,8 @@ from tests.lab.processes import until
 
 T = TypeVar("T")
 
+# Those that tell how it was before, or that it was done already.
+TELL_WHAT_WAS = {"expire", "pay", "submit_recharge", "doubt_recharge", "dismiss"}
 STARTS = [
     milliseconds(at)
     for at in (
@@ -111,9 +114,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(
         now_ms=st.sampled_from(STARTS),
         kinds=st.sets(st.sampled_from(ELSE)),
-        settings=st.fixed_dictionaries(
-            {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
+        amounts=st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(values) for name, values in AMOUNTS.items()}
         ),
+        methods=st.sampled_from(WORDS["methods"]),
         limits=st.one_of(st.just({}), LIMITED),  # or those of a user would seldom count
         user_limits=LIMITED,
     )
@@ -121,7 +125,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self,
         now_ms: int,
         kinds: set[str],
-        settings: dict[str, int],
+        amounts: dict[str, int],
+        methods: str,
         limits: dict[str, int],
         user_limits: dict[str, int],
     ) -> None:
@@ -131,7 +136,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.wait(now_ms)
         for account in OPEN:
             self.perform(Operation("open_account", (account, "USD"), {}))
-            wanted = {"users": ("bob",), "numbers": (), "limits": limits, "profile": {}, **settings}
+            wanted = {
+                "users": ("bob",),
+                "numbers": (),
+                "amounts": amounts,
+                "limits": limits,
+                "profile": {},
+                "methods": methods,
+            }
             self.perform(Operation("configure", (account, "configure"), wanted))
             wanted = {"limits": user_limits, "profile": {"country": "DE"}}
             self.perform(Operation("set_user", (account, "set_user", "alice"), wanted))
@@ -144,7 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def ask_twice(self, operation: Operation) -> None:
         """Both clients ask for the same at once, as when one takes over from the other."""
         one, other = self.perform(operation, operation)
-        assert one == other or operation.name == "expire"
+        assert one == other or operation.name in TELL_WHAT_WAS
 
     @rule(several=SEVERAL)
     def race(self, several: list[Operation]) -> None:
@@ -317,7 +329,7 @@ async def test_what_nobody_can_ask_for_again_leaves_the_memory(lab: Lab) -> None
         await ledger.void("contoso", f"pooled-{number}", user="", cause=16, pool="domestic")
         await hold("contoso", f"refused-{number}", [Slice(60, 2000)])
         await ledger.reverse("contoso", f"refused-{number}", "pay", 2000, "refund")
-        await ledger.configure("contoso", f"setting-{number}", low_below=number)
+        await ledger.configure("contoso", f"setting-{number}", amounts={"low_below": number})
     assert await lab.redis.dbsize() == before + 51
     await lab.set_clock(now_ms + 5 * DAY_MS)
 

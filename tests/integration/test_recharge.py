@@ -53,12 +53,12 @@ async def low(store: Store) -> tuple[Books, str]:
     """An account below its trigger, and the key of the recharge that was claimed for it."""
     at = await funded(store, 50)
     await at.open(recharge_below=100, recharge_amount=200)
-    return at, (await at.statement()).recharge_key
+    return at, (await at.statement()).recharge.key
 
 
 async def until_resolved(at: Books) -> None:
     async def resolved() -> bool:
-        return not (await at.statement()).recharge_key
+        return not (await at.statement()).recharge.key
 
     await until(resolved, "the recharge is resolved")
 
@@ -99,7 +99,7 @@ async def test_a_declined_recharge_is_given_up_and_the_next_waits(
         await until_resolved(at)
         await at.hold("call", (60, 1))
     assert provider.requests == [key]
-    assert (await at.statement()).recharge_key == ""
+    assert (await at.statement()).recharge.key == ""
     assert sorted(await at.lots()) == ["a"]
 
 
@@ -112,7 +112,7 @@ async def test_without_an_answer_the_same_key_is_asked_for_until_there_is_one(
     provider.orders.behaviour, provider.orders.webhooks = behaviour, 0
     async with recharging(store, provider, api):
         await until(lambda: len(provider.requests) > 1, "it was asked for again")
-        assert (await at.statement()).recharge_key == key
+        assert (await at.statement()).recharge.key == key
         provider.orders.behaviour = "succeed"
         await until_resolved(at)
     assert (set(provider.requests), list(provider.charges)) == ({key}, [key])

@@ -44,7 +44,7 @@ async def test_below_the_trigger_one_recharge_is_claimed_with_its_key(store: Sto
     await at.extend("call", 1, (120, 60))
     await at.settle("call", 60)
     assert await claims(at) == [(key(at, 1), "200")]
-    assert (await at.statement()).recharge_key == key(at, 1)
+    assert (await at.statement()).recharge.key == key(at, 1)
 
 
 async def test_a_hundred_calls_below_the_trigger_claim_one_recharge(store: Store) -> None:
@@ -71,7 +71,7 @@ async def test_a_refused_call_below_the_trigger_claims_a_recharge(store: Store) 
     at = await recharging(store, 100)
     await at.hold("call", (60, 100))
     paid = await at.grant(key(at, 1), 200)
-    assert (await at.statement()).recharge_key == ""
+    assert (await at.statement()).recharge.key == ""
     assert await at.hold("dear", (60, 1000)) == Refused("no_credit", 200)
     assert await at.grant(key(at, 1), 200) == paid
     assert await claims(at) == [(key(at, 1), "200")]
@@ -87,7 +87,7 @@ async def test_a_paid_recharge_makes_room_for_the_next(store: Store) -> None:
 async def test_another_payment_leaves_the_claimed_recharge_open(store: Store) -> None:
     at = await recharging(store, 50)
     await at.grant("by-hand", 500)
-    assert (await at.statement()).recharge_key == key(at, 1)
+    assert (await at.statement()).recharge.key == key(at, 1)
 
 
 async def test_after_a_failure_the_next_recharge_waits_for_the_pause(store: Store) -> None:

@@ -160,9 +160,9 @@ async def test_the_recharge_of_an_account_named_as_an_address_is_booked(
 ) -> None:
     at = Books(store, "sales@contoso.example")
     await at.open(recharge_below=1, recharge_amount=20_000_000)
-    body = Payment(at.account, key=(await at.statement()).recharge_key).body()
+    body = Payment(at.account, key=(await at.statement()).recharge.key).body()
     assert (await api.post(body, signed(body)))[0] == 204
-    assert (await at.statement()).recharge_key == ""
+    assert (await at.statement()).recharge.key == ""
 
 
 async def test_a_body_over_the_limit_is_not_read(api: Api, at: Books) -> None:

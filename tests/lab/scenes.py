@@ -230,7 +230,7 @@ async def plan_minutes_first(lab: Lab) -> Outcome:
 async def saved_by_recharge(lab: Lab) -> Outcome:
     account = "saved"
     number = "+493011111100"
-    options = ("--recharge-below", "0.01", "--recharge-amount", "5.00")
+    options = ("--set", "recharge_below=0.01", "--set", "recharge_amount=5.00")
     await lab.gateway.open_account(account, "--user", "alice")
     await lab.gateway.grant(account, "0.011250", "p1")  # six seconds
     await lab.gateway.open_account(account, "--user", "alice", *options)

@@ -1,4 +1,5 @@
--- An account and its lots: read once, changed in memory by `move`, written by `close_books`.
+-- An account and its lots: read once, changed in memory by `move`, written by `close_books`. After
+-- prelude.lua.
 
 -- Read what stands of PARTY in the cells of a hash, after `before` others; what is not there yet is
 -- nothing.
@@ -12,8 +13,8 @@ end
 -- The account as it was written last; nil if it is not open.
 local function read_books(now)
   local cells = redis.call('HMGET', KEYS[1], 'granted', 'available', 'held', 'spent', 'expired',
-    'reversed', 'currency', 'overdraft', 'low_below', 'low', 'exhausted', 'recharge_below',
-    'recharge_amount', 'recharge_key', 'recharge_after', 'recharges', 'waiting', unpack(PARTY))
+    'reversed', 'currency', 'overdraft', 'low_below', 'low_percent', 'low_base', 'low', 'exhausted',
+    'needed', 'recharge_below', 'recharge_amount', 'waiting', unpack(PARTY))
   if not cells[7] then
     return nil
   end
@@ -27,13 +28,13 @@ local function read_books(now)
     currency = cells[7],
     overdraft = tonumber(cells[8]),
     low_below = tonumber(cells[9]),
-    low = cells[10],
-    exhausted = cells[11],
-    recharge_below = tonumber(cells[12]),
-    recharge_amount = tonumber(cells[13]),
-    recharge_key = cells[14],
-    recharge_after = tonumber(cells[15]),
-    recharges = tonumber(cells[16]),
+    low_percent = tonumber(cells[10]),
+    low_base = tonumber(cells[11]), -- the balance when money came last
+    low = cells[12],
+    exhausted = cells[13],
+    needed = tonumber(cells[14]), -- that could not be paid, while a recharge is on its way
+    recharge_below = tonumber(cells[15]),
+    recharge_amount = tonumber(cells[16]),
     waiting = cells[17], -- '1' after a live call was refused its next slice
     lots = {}, -- those that were read, by name
     touched = {}, -- those that were changed, in the order of their first change
@@ -154,123 +155,4 @@ end
 
 local function event(kind, ...)
   redis.call('XADD', KEYS[5], '*', 'event', kind, 'account', ARGV[1], ...)
-end
-
--- Claim one recharge if available is below the trigger, none is under way, and no pause after a
--- failure is running (rules R1, R2). The key is stored before anybody is asked to pay.
-local function claim_recharge(books)
-  if books.recharge_amount == 0 or books.total.available >= books.recharge_below then
-    return
-  end
-  if books.recharge_key ~= '' or books.now < books.recharge_after then
-    return
-  end
-  change(books, 'recharges', books.recharges + 1)
-  change(books, 'recharge_key', 'recharge-' .. ARGV[1] .. '-' .. text(books.recharges))
-  event('recharge_due', 'key', books.recharge_key, 'amount', text(books.recharge_amount),
-    'currency', books.currency)
-end
-
--- Tell once that the balance is low, and once that it is used up: that nothing is left, or less
--- than the `needed` micro-units of a call, were all that is held given back. `lifted` ends the
--- episode: money came.
-local function watch(books, needed, lifted)
-  local total = books.total
-  local balance = total.available + total.held
-  local spending = balance + books.overdraft
-  -- Nobody is told of an account that never had any credit.
-  local had = total.granted > 0 or books.overdraft > 0
-  local low = had and balance < books.low_below
-  local exhausted = had and (spending <= 0 or spending < needed)
-  if low and books.low == '' then
-    change(books, 'low', '1')
-    event('low', 'available', text(total.available), 'held', text(total.held),
-      'below', text(books.low_below))
-  elseif not low and books.low ~= '' then
-    change(books, 'low', '')
-  end
-  if exhausted and books.exhausted == '' then
-    change(books, 'exhausted', '1')
-    event('exhausted', 'available', text(total.available), 'held', text(total.held),
-      'needed', text(needed))
-  elseif lifted and not exhausted and books.exhausted ~= '' then
-    change(books, 'exhausted', '')
-  end
-end
-
--- Write the lots that were changed. One that has nothing left is over: it leaves the lots, and only
--- its sums stay, or memory would grow with every lot that was ever spent. What is new is written
--- before what is over goes: a key that is gone cannot be made again while a cluster moves its slot.
-local function write_lots(books)
-  local over, unlisted = {}, {}
-  for _, lot in ipairs(books.touched) do -- also those that are touched meanwhile
-    if lot.available == 0 and lot.held == 0 and lot.name ~= RETIRED then
-      local retired = lot_of(books, RETIRED)
-      for _, part in ipairs(PARTS) do
-        retired[part] = retired[part] + lot[part]
-      end
-      touch(books, retired)
-      over[#over + 1] = lot.name
-      books.lots[lot.name] = nil
-    else
-      local cells = {}
-      for at, cell in ipairs(LOT_CELLS) do
-        cells[at] = text(lot[cell])
-      end
-      redis.call('HSET', KEYS[2], lot.name, table.concat(cells, ' '))
-    end
-    if lot.available > 0 and not lot.listed then
-      redis.call('ZADD', KEYS[3], text(lot.expires), lot.name)
-    elseif lot.available <= 0 and lot.listed then
-      unlisted[#unlisted + 1] = lot.name
-    end
-    lot.listed, lot.touched = lot.available > 0, false
-  end
-  for _, name in ipairs(over) do
-    redis.call('HDEL', KEYS[2], name)
-  end
-  for _, name in ipairs(unlisted) do
-    redis.call('ZREM', KEYS[3], name)
-  end
-  books.touched = {}
-end
-
--- Let lots that have money pay what was spent beyond all lots; the account's sums stay the same.
-local function repay(books)
-  local debt = lot_of(books, OVERDRAFT)
-  if debt.spent == 0 then
-    return
-  end
-  write_lots(books)
-  spend_from_lots(books, debt.spent, function(lot, micros)
-    move(books, debt, 'spent', 'available', micros)
-    move(books, lot, 'available', 'spent', micros)
-  end)
-  if #books.moves > 0 then
-    enter(books, 'repay')
-  end
-end
-
--- Write the account; give the id of its last entry in the journal. Said to `watch`: `needed`, the
--- price that could not be paid, or 0; `lifted`, whether money came.
-local function close_books(books, needed, lifted)
-  write_lots(books)
-  local entry
-  for _, fields in ipairs(books.entries) do
-    entry = redis.call('XADD', KEYS[4], '*', unpack(fields))
-  end
-  watch(books, needed, lifted)
-  claim_recharge(books)
-  if entry then
-    for _, part in ipairs(PARTS) do
-      table.insert(books.changes, part)
-      table.insert(books.changes, text(books.total[part]))
-    end
-    table.insert(books.changes, 'entry')
-    table.insert(books.changes, entry)
-  end
-  if #books.changes > 0 then
-    redis.call('HSET', KEYS[1], unpack(books.changes))
-  end
-  return entry
 end

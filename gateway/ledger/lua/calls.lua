@@ -98,6 +98,18 @@ local function move_seconds(books, pool, name, from, to, seconds)
   books.moves[#books.moves + 1] = 'pool:' .. name .. ' ' .. from .. ' ' .. to .. ' ' .. text(seconds)
 end
 
+-- Tell once of a pool that 80 % of it are taken, and once that all of it is (rule R6).
+local function watch_pool(pool, name, size)
+  local cells = redis.call('HMGET', pool, 'used', 'held', 'told')
+  local taken = tonumber(cells[1] or '0') + tonumber(cells[2] or '0')
+  local percent = taken >= size and 100 or taken * 100 >= size * 80 and 80 or 0
+  if percent > tonumber(cells[3] or '0') then
+    redis.call('HSET', pool, 'told', text(percent))
+    event('pool_used', 'pool', name, 'percent', text(percent), 'seconds', text(taken),
+      'size', text(size))
+  end
+end
+
 -- Note the entry that changed a pool, which is forgotten some time after its end: also one that this
 -- entry has made anew.
 local function keep_pool(pool, entry, until_ms)

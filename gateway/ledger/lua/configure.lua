@@ -1,20 +1,16 @@
 -- Change the settings of an account, and add users.
 --
 -- KEYS  6 users  7 answer  8 licences
--- ARGV  2 operation id  3 recharge below  4 recharge amount (0: never)  5 low below (0: never)
---       6 overdraft  7 limit of calls at once  8 of calls a minute to one prefix  9 of money a day
---       10 of money a month (0: none)  11 numbers, which are owned apart from the account  12 users
---       13... names and values of the profile
---       3 to 10 may be "", and the profile lack names: what is not named is left as it is
+-- ARGV  2 operation id  3 numbers, which are owned apart from the account  4 users
+--       5... names and values of settings; what is not named is left as it is
 -- Answers  "configured" | "refused unknown_account 0" | "refused conflict 0"
 -- Once for each operation id; a refusal is not kept. A recharge that is switched on while already
--- below its trigger is claimed at once (rule R1). More overdraft is credit that came, and a limit
--- of money that changes may be.
-
-local SETTINGS = { 'recharge_below', 'recharge_amount', 'low_below', 'overdraft', unpack(LIMITS) }
+-- below its trigger is claimed at once (rule R1); one that is switched off before its provider has
+-- heard of it is dropped. Other methods of payment end a suspension, unless an admin suspended, and a
+-- pause. More overdraft is credit that came, and a limit of money that changes may be.
 
 local users, answer, licences = KEYS[6], KEYS[7], KEYS[8]
-local names = ARGV[12]
+local names = ARGV[4]
 local print = fingerprint()
 local stored = answered(redis.call('HGET', answer, 'answer'), print)
 if stored then
@@ -25,7 +21,7 @@ if not books then
   return 'refused unknown_account 0'
 end
 local overdraft = books.overdraft
-change_settings(books, SETTINGS, 3, 13)
+local set = change_settings(books, 5)
 
 local added = 0
 for name in string.gmatch(names, '%S+') do
@@ -35,8 +31,17 @@ if added > 0 then
   redis.call('HINCRBY', licences, NOTHING_SET, text(added))
 end
 enter(books, 'configure', 'operation', ARGV[2], 'users', names, unpack(books.changes))
+if set.recharge_amount and books.recharge_amount == 0 then
+  cancel_recharge(books)
+end
+if set.methods then
+  read_recharge(books)
+  if books.recharge_suspended ~= BY_ADMIN then
+    resume_recharge(books)
+  end
+end
 local raised = books.overdraft > overdraft
-if raised or ARGV[9] .. ARGV[10] ~= '' then
+if raised or set.limit_day or set.limit_month then
   event('credit')
 end
 close_books(books, 0, raised)

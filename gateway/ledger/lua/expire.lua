@@ -5,7 +5,6 @@
 -- Repeating it changes nothing more: each lot lapses once, and is warned of once at 30 days, at 7
 -- and at 1. A recharge that is due is claimed, also one whose pause after a failure has ended.
 
-local DAY_MS = 86400000
 local WARNED_DAYS = { 1, 7, 30 }
 
 local now = now_ms()

@@ -53,6 +53,7 @@ local taken = 0
 local pins = read_pins(known[6])
 if more > 0 then
   move_seconds(books, pool, pool_name, 'free', 'held', more)
+  watch_pool(pool, pool_name, tonumber(ARGV[7]))
   seconds, pool_seconds = seconds + more, pool_seconds + more
 elseif total then
   taken = total - held

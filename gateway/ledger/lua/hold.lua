@@ -78,6 +78,7 @@ local pins = {}
 if pool_seconds > 0 then
   total = 0
   move_seconds(books, pool, pool_name, 'free', 'held', pool_seconds)
+  watch_pool(pool, pool_name, tonumber(ARGV[10]))
 else
   take(books, total, pins)
 end

@@ -1,9 +1,7 @@
 -- Add a user to an account, or change the settings of one that it has.
 --
 -- KEYS  6 users  7 answer  8 user  9 licences
--- ARGV  2 operation id  3 user  4 limit of calls at once  5 of calls a minute to one prefix
---       6 of money a day  7 of money a month (0: none)  8... names and values of the profile
---       4 to 7 may be "", and the profile lack names: what is not named is left as it is
+-- ARGV  2 operation id  3 user  4... names and values of settings; what is not named is left as it is
 -- Answers  "set" | "refused unknown_account 0" | "refused conflict 0"
 -- Once for each operation id; a refusal is not kept. A limit of money that changes may be credit
 -- that came.
@@ -26,7 +24,7 @@ if not books then
   return 'refused unknown_account 0'
 end
 local settings = { changes = {} }
-change_settings(settings, LIMITS, 4, 8)
+local set = change_settings(settings, 4)
 
 local before = redis.call('SADD', users, name) == 0 and licence()
 if #settings.changes > 0 then
@@ -37,7 +35,7 @@ if before and redis.call('HINCRBY', licences, before, -1) == 0 then
   redis.call('HDEL', licences, before)
 end
 enter(books, 'set_user', 'operation', ARGV[2], 'user', name, unpack(settings.changes))
-if ARGV[6] .. ARGV[7] ~= '' then
+if set.limit_day or set.limit_month then
   event('credit')
 end
 close_books(books, 0)

@@ -6,10 +6,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.ledger import outcomes
-from gateway.ledger.outcomes import NEVER_MS, Facts, Held, Hold, Lot, Refused, Statement
+from gateway.ledger.outcomes import (
+    NEVER_MS,
+    Facts,
+    Held,
+    Hold,
+    Lot,
+    RechargeStatus,
+    Refused,
+    Statement,
+    Unbooked,
+)
 from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.party import Party, licences
+from tests.integration.model.recharge import FAILURES_MAX, Claim, Recharges
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -53,6 +64,7 @@ class Pooled:
     forgotten_ms: int
     held: int = 0
     used: int = 0
+    told: int = 0  # percent
 
 
 @dataclass
@@ -66,14 +78,14 @@ class Account:
     users: dict[str, Party] = field(default_factory=dict)
     overdraft: int = 0
     low_below: int = 0
-    recharge_below: int = 0
-    recharge_amount: int = 0
-    recharge_key: str = ""
-    recharge_failed: tuple[str, str, int] = "", "", 0
-    recharge_after_ms: int = 0
-    recharges: int = 0
+    low_percent: int = 20
+    low_base: int = 0
+    recharges: Recharges = field(default_factory=Recharges)
+    recipients: str = ""
+    unbooked: dict[str, Unbooked] = field(default_factory=dict)
     low: bool = False
     exhausted: bool = False
+    needed: int = 0  # by a call that was refused while a recharge was on its way
     waiting: bool = False
     lapsed: int = 0  # since the last operation that changed the account
     lots: dict[str, Lot] = field(
@@ -111,6 +123,21 @@ class Account:
         lot = self.lots[name]
         sums = {part: getattr(lot, part) + micros for part, micros in parts.items()}
         self.lots[name] = replace(lot, **sums)
+
+    def add_lot(self, kind: str, reference: str, micros: int, expires_ms: int) -> str:
+        name = f"{kind}-{self.now_ms}-{reference}"
+        self.lots[name] = new_lot(name, self.now_ms, expires_ms)
+        self.add(name, granted=micros, available=micros)
+        self.repay()
+        self.low_base = self.balance
+        self.tell("credit")
+        return name
+
+    def end_recharge(self, key: str) -> None:
+        """End the recharge of this key as one that is paid."""
+        of = self.recharges
+        if of.claim and of.claim.key == key:
+            of.claim, of.after_ms, of.failures = None, 0, 0
 
     def move(self, name: str, source: str, target: str, micros: int) -> None:
         """Rule M5: money goes from one part of its lot to another, and no other way."""
@@ -209,8 +236,21 @@ class Account:
         known = self.pools.get(pool.name, Pooled(pool.ends_ms + POOL_LIFE_MS))
         taken = max(0, min(pool.slice_seconds, pool.size_seconds - known.held - known.used))
         if taken:
-            self.keep_pool(pool.name, replace(known, held=known.held + taken))
+            now = replace(known, held=known.held + taken)
+            self.keep_pool(pool.name, replace(now, told=self.tell_pool(pool, now)))
         return taken
+
+    def tell_pool(self, pool: Pool, now: Pooled) -> int:
+        """Rule R6: a pool is used at 80 % and at 100 %."""
+        seconds = now.held + now.used
+        percents = [
+            percent for percent in (80, 100) if seconds * 100 >= pool.size_seconds * percent
+        ]
+        if not percents or percents[-1] <= now.told:
+            return now.told
+        what = {"percent": percents[-1], "seconds": seconds, "size": pool.size_seconds}
+        self.tell("pool_used", pool=pool.name, **what)
+        return percents[-1]
 
     def give_back_seconds(self, hold: Hold, used: int) -> None:
         known = self.pools.get(hold.pool)
@@ -252,38 +292,136 @@ class Account:
 
     def watch(self, needed: int, *, lifted: bool) -> None:
         """Rule R6: low; used up, or less than a call needs were all given back. Each once."""
-        balance = self.available + self.sum("held")
+        balance = self.balance
         left = balance + self.overdraft
+        needed = max(needed, 0 if lifted else self.needed)
         had_credit = self.sum("granted") > 0 or self.overdraft > 0
-        low = had_credit and balance < self.low_below
+        below = self.low_below or self.low_base // 100 * self.low_percent
+        low = had_credit and balance < below
         exhausted = had_credit and (left <= 0 or left < needed)
         sums = {"available": self.available, "held": self.sum("held")}
-        if low and not self.low:
-            self.tell("low", **sums, below=self.low_below)
-        if exhausted and not self.exhausted:
-            self.tell("exhausted", **sums, needed=needed)
-        self.low = low
-        self.exhausted = exhausted or (self.exhausted and not lifted)
+        claim = self.recharges.claim
+        helped = claim is not None and claim.status != "unknown"
+        if low and not self.low and not helped:
+            self.tell("low", **sums, below=below)
+        if exhausted and not self.exhausted and not helped:
+            self.tell("exhausted", **sums, needed=needed, recharge=self.why_not_recharged())
+        self.needed = needed if exhausted and helped and not self.exhausted else 0
+        self.low = low and (self.low or not helped)
+        self.exhausted = (exhausted and not helped) or (
+            self.exhausted and not (lifted and not exhausted)
+        )
+
+    @property
+    def balance(self) -> int:
+        return self.available + self.sum("held")
+
+    def why_not_recharged(self) -> str:
+        of = self.recharges
+        if of.claim:
+            return "unknown"
+        if not of.amount or self.available >= of.below:
+            return "off"
+        if of.suspended:
+            return "suspended"
+        return "cooldown" if self.now_ms < of.after_ms else "capped"
 
     def claim_recharge(self) -> None:
-        """Rules R1 and R2: below the trigger, one at a time, and not within a pause."""
-        wanted = self.recharge_amount > 0 and self.available < self.recharge_below
-        if wanted and not self.recharge_key and self.now_ms >= self.recharge_after_ms:
-            self.recharges += 1
-            self.recharge_key = f"recharge-{self.name}-{self.recharges}"
-            amount, currency = self.recharge_amount, self.currency
-            self.tell("recharge_due", key=self.recharge_key, amount=amount, currency=currency)
+        """Rules R1 and R2: below the trigger, one at a time, and if nothing stands in the way."""
+        of = self.recharges
+        wanted = of.amount > 0 and self.available < of.below
+        if not wanted or of.claim or of.suspended or self.now_ms < of.after_ms:
+            return
+        cap = of.cap(self.now_ms)
+        if not cap:
+            self.begin_recharge(of.amount)
+        elif cap != of.capped:
+            of.capped = cap
+            self.tell_of_recharge("recharge_capped", limit=cap.partition(" ")[0])
+
+    def begin_recharge(self, micros: int) -> None:
+        of = self.recharges
+        of.capped = ""
+        of.counted.append((self.now_ms, micros))
+        of.claim = Claim("", micros, "", [], self.now_ms, self.now_ms)
+        self.ask_by(of.untried([]) or "")
+
+    def ask_by(self, method: str) -> None:
+        of = self.recharges
+        assert of.claim
+        of.made += 1
+        claim = of.claim
+        claim.key = f"recharge-{self.name}-{self.now_ms}-{of.made}"
+        claim.status, claim.begun_ms, claim.method = RechargeStatus.CLAIMED, self.now_ms, method
+        claim.tried.append(method)
+        self.tell(
+            "recharge_due",
+            key=claim.key,
+            amount=claim.micros,
+            currency=self.currency,
+            method=method,
+        )
+
+    def tell_of_recharge(self, kind: str, **fields: str | int) -> None:
+        self.tell(kind, available=self.available, held=self.sum("held"), **fields)
+
+    def fail_recharge(self, reason: str, pause_seconds: int, *, lasting: bool) -> None:
+        """Rule R4: a decline that lasts goes to the next method, or suspends."""
+        of = self.recharges
+        claim = of.claim
+        assert claim
+        backup = of.untried(claim.tried) if lasting else None
+        if backup is not None:
+            claim.declined = reason
+            self.ask_by(backup)
+            return
+        of.drop()
+        of.failures += 1
+        first = of.failures == 1
+        if lasting or of.failures >= FAILURES_MAX:
+            of.suspend(reason if lasting else "too_many_failures")
+        else:
+            of.after_ms = self.now_ms + pause_seconds * 1000
+        if first or of.suspended:
+            self.tell_of_recharge(
+                "recharge_failed",
+                key=claim.key,
+                reason=reason,
+                micros=claim.micros,
+                next="suspended" if of.suspended else "retry",
+                after=of.after_ms,
+            )
+
+    def flag(self, payment: str, key: str, reason: str, micros: int, currency: str) -> None:
+        """Set a payment aside, and tell it once."""
+        if payment not in self.unbooked:
+            self.unbooked[payment] = Unbooked(payment, key, micros, currency, reason)
+            self.tell_flag(payment, key, reason, micros, currency, "")
+
+    def tell_flag(
+        self, payment: str, key: str, reason: str, micros: int, currency: str, asked: int | str
+    ) -> None:
+        self.tell(
+            "payment_flagged",
+            payment=payment,
+            key=key,
+            reason=reason,
+            micros=micros,
+            currency=currency,
+            asked=asked,
+        )
 
     def close(self, needed: int = 0, *, lifted: bool = False) -> None:
         """End an operation: do what follows from any of them."""
         self.lapsed = 0
         self.repay()
         self.retire()
-        self.watch(needed, lifted=lifted)
         self.claim_recharge()
+        self.watch(needed, lifted=lifted)
 
     def statement(self) -> Statement:
         return Statement(
+            now_ms=self.now_ms,
             account=self.name,
             currency=self.currency,
             granted=self.sum("granted"),
@@ -294,10 +432,9 @@ class Account:
             reversed=self.sum("reversed"),
             overdraft=self.overdraft,
             low_below=self.low_below,
-            recharge_below=self.recharge_below,
-            recharge_amount=self.recharge_amount,
-            recharge_key=self.recharge_key,
-            recipients="",
+            low_percent=self.low_percent,
+            recharge=self.recharges.seen(self.now_ms),
+            recipients=self.recipients,
             party=self.party.seen(len(self.live)),
             lots=tuple(self.dated()),
             overdrawn=self.lots[OVERDRAFT],

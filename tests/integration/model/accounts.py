@@ -1,6 +1,6 @@
 """All accounts of a plain model of the ledger, and the answers that it keeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -9,7 +9,7 @@ from gateway.ledger.outcomes import NEVER_MS, Hold, Refused
 from tests.integration.model.account import Account
 
 NOT_KEPT = -1
-CLOCK = {"day", "month"}  # what a repeated question may tell otherwise
+CLOCK = ("day", "month")  # what a repeated question may tell otherwise
 Operation = Callable[..., Any]
 
 
@@ -29,6 +29,9 @@ class Accounts:
         self.now_ms = 0
         self.accounts: dict[str, Account] = {}
         self.owners: dict[str, str] = {}
+        self.paid: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self.failed: dict[tuple[str, str], int] = {}
+        self.taken_back: dict[tuple[str, str], int] = {}
         self._kept: dict[tuple[str, str, str], Kept] = {}
 
     def look(self, account: str) -> Account | None:
@@ -79,14 +82,19 @@ class Accounts:
 
 
 def once(
-    kind: str, *, done_ms: int, refused_ms: int = NOT_KEPT, unknown: str = "unknown_account"
+    kind: str,
+    *,
+    done_ms: int,
+    refused_ms: int = NOT_KEPT,
+    unknown: str = "unknown_account",
+    not_asked: Collection[str] = CLOCK,
 ) -> Callable[[Operation], Operation]:
     """Let an operation be done once for each of its ids, as long as its answer is kept."""
 
     def wrapped(operation: Operation) -> Operation:
         @wraps(operation)
         def asked(model: Accounts, account: str, name: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as wide as operations are
-            asked_for = {word: value for word, value in kwargs.items() if word not in CLOCK}
+            asked_for = {word: value for word, value in kwargs.items() if word not in not_asked}
             question = (operation.__name__, args, asked_for)
             kept = model.kept(kind, account, name)
             if kept:

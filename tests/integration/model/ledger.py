@@ -8,10 +8,13 @@ from dataclasses import replace
 
 from gateway.ledger.outcomes import (
     NEVER_MS,
+    Asked,
     Expired,
+    Flagged,
     Granted,
     Held,
     Hold,
+    RechargeStatus,
     Refused,
     Reversed,
     Settled,
@@ -24,12 +27,12 @@ from tests.integration.model.account import (
     HOUR_MS,
     Account,
     Live,
-    new_lot,
     twelve_months_after,
 )
-from tests.integration.model.accounts import Accounts, once
+from tests.integration.model.accounts import Accounts, Kept, once
 from tests.integration.model.party import Party
 
+BY_ADMIN = "by_admin"
 CREDIT_LIMITS = {"day", "month"}  # more of which is credit that comes
 
 
@@ -60,14 +63,22 @@ class Model(Accounts):
         users: Sequence[str],
         limits: Mapping[str, int],
         profile: Mapping[str, str],
-        **settings: int,
+        amounts: Mapping[str, int],
+        methods: str | None = None,
     ) -> None:
-        raised = settings.get("overdraft", 0) > of.overdraft
+        raised = amounts.get("overdraft", 0) > of.overdraft
         for user in users:
             of.users.setdefault(user, Party())
         of.party.set(limits, profile)
-        for setting, value in settings.items():
-            setattr(of, setting, value)
+        for setting, value in amounts.items():
+            whose = of.recharges if setting.startswith("recharge_") else of
+            setattr(whose, setting.removeprefix("recharge_"), value)
+        if amounts.get("recharge_amount") == 0:
+            of.recharges.cancel()
+        if methods is not None:
+            of.recharges.methods = methods
+            if of.recharges.suspended != BY_ADMIN:
+                of.recharges.suspend("")
         if raised or limits.keys() & CREDIT_LIMITS:
             of.tell("credit")
         of.close(lifted=raised)
@@ -106,14 +117,91 @@ class Model(Accounts):
             return Refused("too_large")
         if expires_ms <= self.now_ms:
             return Refused("expired")
-        name = f"{kind}-{self.now_ms}-{reference}"
-        of.lots[name] = new_lot(name, self.now_ms, expires_ms)
-        of.add(name, granted=micros, available=micros)
-        if of.recharge_key == reference:
-            of.recharge_key, of.recharge_after_ms = "", 0
-        of.tell("credit")
+        name = of.add_lot(kind, reference, micros, expires_ms)
+        of.end_recharge(reference)
+        of.unbooked.pop(reference, None)
         of.close(lifted=True)
         return Granted(name, of.available)
+
+    def pay(
+        self, account: str, key: str, payment: str, micros: int, currency: str
+    ) -> Granted | Flagged | Refused:
+        """Rules R3 and R4: what was paid is credited once, whatever was asked for, and when."""
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        aside, booked = payment or key, self.kept("grant", account, key)
+        paid = self.paid.get((account, key))
+        if paid:
+            reason = ""
+            if payment and paid[0] and payment != paid[0]:
+                reason = "paid_twice"
+            elif (micros, currency) != paid[1:]:
+                reason = "amount_differs"
+            if reason:
+                of.flag(aside, key, reason, micros, currency)
+                of.close()
+                return Flagged(reason)
+        if payment or not paid:
+            self.paid[account, key] = payment, micros, currency
+        if booked:
+            return Granted(booked.answer.lot, booked.answer.available)
+        if paid:
+            return Flagged("set_aside")
+        asked, method, declined = self.failed.get((account, key)), "", ""
+        claim = of.recharges.claim
+        if claim and claim.key == key:
+            asked, method, declined = claim.micros, claim.method, claim.declined
+            of.recharges.counted.remove((claim.claimed_ms, claim.micros))
+            of.recharges.counted.append((claim.claimed_ms, micros))
+            of.end_recharge(key)
+        elif asked is not None:
+            of.recharges.counted.append((self.now_ms, micros))
+        too_large = of.sum("granted") + micros > AMOUNT_MICROS_MAX
+        if of.currency != currency or too_large:
+            reason = "currency_differs" if of.currency != currency else "too_large"
+            of.recharges.suspend(reason)
+            of.flag(aside, key, reason, micros, currency)
+            of.close()
+            return Flagged(reason)
+        expires_ms = twelve_months_after(self.now_ms)
+        name = of.add_lot("paid", key, micros, expires_ms)
+        of.repay()
+        of.tell_of_recharge(
+            "recharged",
+            key=key,
+            payment=payment,
+            micros=micros,
+            expires=expires_ms,
+            method=method,
+            declined=declined,
+        )
+        if asked not in (None, micros):
+            of.tell_flag(aside, key, "amount_differs", micros, currency, asked)
+        of.close(lifted=True)
+        granted = Granted(name, of.available)
+        self.keep(("grant", account, key), Kept(None, granted, NEVER_MS))
+        return granted
+
+    def set_aside(
+        self, account: str, payment: str, *, key: str, micros: int, currency: str, reason: str
+    ) -> Refused | None:
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        of.flag(payment, key, reason, micros, currency)
+        of.close()
+        return None
+
+    def dismiss(self, account: str, payment: str) -> Refused | None:
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        if payment not in of.unbooked:
+            return Refused("unknown_payment")
+        del of.unbooked[payment]
+        of.close()
+        return None
 
     @once("reverse", done_ms=NEVER_MS, refused_ms=HOUR_MS)
     def reverse(
@@ -124,7 +212,7 @@ class Model(Accounts):
         micros: int,
         __: str,
         *,
-        at_most: bool = False,
+        how: str = "exact",
     ) -> Reversed | Refused:
         granted = self.kept("grant", of.name, payment)
         if not granted:
@@ -132,7 +220,14 @@ class Model(Accounts):
             return Refused("unknown_payment")
         name = granted.answer.lot
         left = of.lots[name].available if name in of.lots else 0
-        if at_most:
+        if how == "in_all":
+            before = self.taken_back.get((of.name, payment), 0)
+            self.taken_back[of.name, payment] = max(before, micros)
+            micros = max(micros - before, 0)
+            if micros > left:
+                short = micros - left
+                of.tell_flag(payment, payment, "taken_back_short", short, of.currency, micros)
+        if how != "exact":
             micros = min(micros, left)
         if micros > left:
             of.close()
@@ -151,14 +246,58 @@ class Model(Accounts):
         of.close()
         return Expired(lapsed, of.available)
 
+    def request_recharge(self, account: str, name: str, micros: int) -> str | Refused:
+        key: str | Refused = self._request_recharge(account, name, micros)
+        return key
+
+    @once("request_recharge", done_ms=DAY_MS)
+    def _request_recharge(self, of: Account, _: str, micros: int) -> str | Refused:
+        if of.recharges.claim:
+            return Refused("under_way")
+        of.begin_recharge(micros)
+        of.close()
+        return of.recharges.claim.key if of.recharges.claim else ""
+
+    def submit_recharge(self, account: str, key: str) -> Asked | Refused:
+        return self._ask(account, key, RechargeStatus.SUBMITTED)
+
+    def doubt_recharge(self, account: str, key: str) -> Asked | Refused:
+        return self._ask(account, key, RechargeStatus.UNKNOWN)
+
+    def _ask(self, account: str, key: str, status: RechargeStatus) -> Asked | Refused:
+        of = self.look(account)
+        claim = of.recharges.claim if of else None
+        if not of or not claim or claim.key != key:
+            return Refused("closed")
+        asked = of.recharges.asked(claim, of.currency, self.now_ms)
+        if claim.status == RechargeStatus.CLAIMED or status == RechargeStatus.UNKNOWN:
+            claim.status = status
+        of.close()
+        return asked
+
+    @once("failed", done_ms=NEVER_MS, unknown="closed", not_asked=("pause_seconds",))
     def fail_recharge(
-        self, account: str, key: str, reason: str, *, pause_seconds: int
+        self, of: Account, key: str, reason: str, *, lasting: bool, pause_seconds: int
     ) -> Refused | None:
-        of, failed = self.look(account), (key, reason, pause_seconds)
-        if not of or of.recharge_key != key:
-            return None if of and of.recharge_failed == failed else Refused("closed")
-        of.recharge_key, of.recharge_failed = "", failed
-        of.recharge_after_ms = self.now_ms + pause_seconds * 1000
+        claim = of.recharges.claim
+        if not claim or claim.key != key:
+            return Refused("closed")
+        self.failed[of.name, key] = claim.micros
+        of.fail_recharge(reason, pause_seconds, lasting=lasting)
+        of.close()
+        return None
+
+    def suspend_recharge(self, account: str, reason: str) -> Refused | None:
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        recharges = of.recharges
+        if not reason:
+            recharges.suspend("")
+        elif recharges.suspended not in (reason, BY_ADMIN):
+            recharges.cancel()
+            recharges.suspend(reason)
+            of.tell_of_recharge("suspended", reason=reason)
         of.close()
         return None
 

@@ -22,13 +22,21 @@ OPEN = ("contoso", "fabrikam")
 NUMBERS = ("+18005550100", "+18005550101")
 # What most of an example is about, and what else it may be about.
 OFTEN = (*("grant", "hold", "extend", "settle") * 2, "hold", "void", "reverse")
-ELSE = ("open_account", "configure", "set_user", "expire", "fail_recharge")
-SETTINGS = {
+RECHARGES = (
+    *("pay", "fail_recharge", "submit_recharge", "doubt_recharge"),
+    *("request_recharge", "suspend_recharge"),
+)
+ELSE = ("open_account", "configure", "set_user", "expire", "set_aside", "dismiss", *RECHARGES)
+AMOUNTS = {
     "overdraft": (100, 50, 10, 0),
     "low_below": (20, 100, 0),
     "recharge_below": (10, 50, 0),
     "recharge_amount": (30, 0),
+    "recharge_day_max": (5, 1, 2),
+    "recharge_month_max": (0, 30, 60),
+    "low_percent": (20, 0, 90),
 }
+WORDS = {"methods": ("", "one,two", "two", "one,two,three")}
 LIMITS = {
     "calls": (2, 1, 3, 0),
     "per_minute": (2, 1, 3, 0),
@@ -95,7 +103,7 @@ def operations(model: Model, serial: int, kinds: Sequence[str]) -> st.SearchStra
 
 # The outcome of a race is not the same each time, and changes what can be asked next. How much is
 # drawn must not depend on it, or Hypothesis cannot repeat what it drew.
-_CHOICES = st.lists(st.integers(0, 2**20), min_size=30, max_size=30)
+_CHOICES = st.lists(st.integers(0, 2**20), min_size=45, max_size=45)
 
 
 class _Choices:
@@ -133,6 +141,17 @@ class _Asked(_Choices):
 
     def _new(self, kind: str) -> str:
         return f"{kind}-{self._serial + self.seldom(4)}"
+
+    def _due(self) -> str:
+        """Give the key of the recharge that is under way."""
+        claim = self._of().recharges.claim
+        return claim.key if claim else ""
+
+    def _key(self) -> str:
+        """Give that, or the key of one that has failed, or of none."""
+        failed = [key for of, key in self._model.failed if of == self._account]
+        keys = [self._due() or "another", *failed[-1:], "another"]
+        return self.one(keys[0], *keys) if self.seldom(2) else keys[0]
 
     def _of(self) -> Account:
         return self._model.accounts.get(self._account, Account(self._account, "USD"))
@@ -172,7 +191,8 @@ class _Asked(_Choices):
         kwargs = {
             "users": self.one((), ("alice",), ("alice", "bob")),
             "numbers": self.one((), *((number,) for number in NUMBERS)),
-            **self._some(SETTINGS),
+            "amounts": self._some(AMOUNTS),
+            **self._some(WORDS),
             "limits": self._some(LIMITS),
             "profile": self._some(PROFILE),
         }
@@ -184,7 +204,7 @@ class _Asked(_Choices):
         return Operation("set_user", args, kwargs)
 
     def grant(self) -> Operation:
-        now, due = self._model.now_ms, self._of().recharge_key
+        now, due = self._model.now_ms, self._due()
         reference = due if due and self.seldom(2) else self._new("grant")
         micros = AMOUNT_MICROS_MAX if self.seldom(30) else 1 + self.up_to(99)
         days = self.one(400, 1, 6, 8, 31, 40)
@@ -250,16 +270,43 @@ class _Asked(_Choices):
         payment = self.one(*payments) if payments and not self.seldom(10) else "nothing"
         micros = self.up_to(59) + 1
         args = (self._account, self._new("reverse"), payment, micros, "refund")
-        return Operation("reverse", args, {"at_most": self.one(False, True)})
+        return Operation("reverse", args, {"how": self.one("exact", "at_most", "in_all")})
 
     def expire(self) -> Operation:
         return Operation("expire", (self._account,), {})
 
     def fail_recharge(self) -> Operation:
-        of = self._of()
-        key = self.one(of.recharge_key or of.recharge_failed[0], "another")
-        kwargs = {"pause_seconds": self.one(600, 0)}
-        return Operation("fail_recharge", (self._account, key, "card_expired"), kwargs)
+        kwargs = {"pause_seconds": self.one(600, 0), "lasting": self.one(False, True)}
+        return Operation("fail_recharge", (self._account, self._key(), "declined"), kwargs)
+
+    def pay(self) -> Operation:
+        claim, key = self._of().recharges.claim, self._key()
+        micros = claim.micros if claim and not self.seldom(5) else 1 + self.up_to(99)
+        payment = self.one(f"of-{key}", "", f"other-{key}") if self.seldom(4) else f"of-{key}"
+        args = (self._account, key, payment, micros, self._currency())
+        return Operation("pay", args, {})
+
+    def submit_recharge(self) -> Operation:
+        return Operation("submit_recharge", (self._account, self._key()), {})
+
+    def doubt_recharge(self) -> Operation:
+        return Operation("doubt_recharge", (self._account, self._key()), {})
+
+    def request_recharge(self) -> Operation:
+        args = (self._account, self._new("request"), self.one(30, 50))
+        return Operation("request_recharge", args, {})
+
+    def suspend_recharge(self) -> Operation:
+        args = (self._account, self.one("", "by_admin", "disputed"))
+        return Operation("suspend_recharge", args, {})
+
+    def set_aside(self) -> Operation:
+        kwargs = {"key": "key", "micros": 10, "currency": "USD", "reason": "dispute_won"}
+        return Operation("set_aside", (self._account, self.one("won", "other")), kwargs)
+
+    def dismiss(self) -> Operation:
+        unbooked = [*self._of().unbooked, "nothing"]
+        return Operation("dismiss", (self._account, self.one(*unbooked)), {})
 
 
 def times(model: Model) -> st.SearchStrategy[int]:
@@ -278,7 +325,7 @@ def _edges(model: Model) -> Iterator[list[int]]:
     now, accounts = model.now_ms, model.accounts.values()
     yield [now + later for later in (1, 1000, HOUR_MS)]
     yield [now + later for later in (DAY_MS, 10 * DAY_MS)]
-    yield [of.recharge_after_ms for of in accounts]
+    yield [of.recharges.after_ms for of in accounts]
     yield model.ends_ms()
     yield [pool.forgotten_ms for of in accounts for pool in of.pools.values()]
     dated = [lot for of in accounts for lot in of.dated() if lot.expires_ms < NEVER_MS]

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from gateway.ledger.connection import Server
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Facts, Hold, Lot, Party, Statement, Usage
+from gateway.ledger.outcomes import Facts, Hold, Lot, Party, Statement, Unbooked, Usage
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
 from tests.conftest import SHARDS
@@ -31,6 +31,7 @@ class View:
     facts: dict[str, Facts] = field(default_factory=dict)  # of alice
     live: list[Hold] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
+    unbooked: dict[str, list[Unbooked]] = field(default_factory=dict)
     events: dict[str, list[Event]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)  # keys of what is forgotten one day
 
@@ -68,6 +69,7 @@ class Lab:
         users = {account: await self.statements.users(account) for account in statements}
         facts = {account: await self.statements.facts(account, "alice") for account in OPEN}
         owners = {number: await self.statements.owner_of(number) for number in NUMBERS}
+        unbooked = {account: await self.statements.unbooked(account) for account in statements}
         async with self.redis.pipeline(transaction=False) as pipe:
             pipe.keys("*/*")
             for shard in self.store.shards:
@@ -84,6 +86,7 @@ class Lab:
             {account: found for account, found in facts.items() if found},
             in_order(await self.statements.live_holds()),
             {number: owner for number, owner in owners.items() if owner},
+            {account: found for account, found in unbooked.items() if found},
             events,
             {key for key in names if not key.startswith("user:")},
         )
@@ -97,9 +100,14 @@ def view_of(model: Model) -> View:
         {of.name: of.facts("alice") for of in accounts},
         in_order(model.live_holds()),
         model.owners,
+        {of.name: in_names(of.unbooked) for of in accounts if of.unbooked},
         {of.name: of.events for of in accounts if of.events},
         model.kept_names(),
     )
+
+
+def in_names(unbooked: Mapping[str, Unbooked]) -> list[Unbooked]:
+    return [one for _, one in sorted(unbooked.items())]
 
 
 def in_order(holds: Iterable[Hold]) -> list[Hold]:
@@ -123,7 +131,7 @@ def check_rules(view: View, before: View, now_ms: int, asked: Collection[Operati
 
     What these operations set may have been in force since the view before.
     """
-    overdrafts = [operation.kwargs.get("overdraft", 0) for operation in asked]
+    overdrafts = [operation.kwargs.get("amounts", {}).get("overdraft", 0) for operation in asked]
     limits = [operation.kwargs.get("limits", {}) for operation in asked]
     for account, found in view.statements.items():
         every = (*found.lots, found.overdrawn, found.retired)
