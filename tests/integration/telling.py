@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -129,5 +130,5 @@ low = partial(happens, kind=Kind.LOW)
 
 async def wants(at: Books, recipients: str) -> None:
     """Let an account have recipients of its own."""
-    key = at.store.store.account(at.account).account
-    await at.store.redis.hset(key, "recipients", recipients)
+    set_up = await at.store.ledger.configure(at.account, uuid4().hex, recipients=recipients)
+    assert set_up is None

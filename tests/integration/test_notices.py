@@ -11,15 +11,18 @@ from gateway.notices import mail as mail_module
 from gateway.notices import outbox
 from gateway.notices.kinds import Kind
 from gateway.notices.outbox import pause_seconds
+from gateway.rating.plan import Pool
 from tests.conftest import Store
 from tests.integration.api import SIGNER, Api
-from tests.integration.books import funded, known
+from tests.integration.books import FAR_MS, funded, known, now_ms
 from tests.integration.telling import OPS, Telling, happens, happens_with, low, wants
 from tests.lab.hooks import HANG as NO_ANSWER
 from tests.lab.hooks import Hooks
 from tests.lab.mail import HANG, MailServer, part
 from tests.lab.ports import Ports
 from tests.lab.processes import until
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -80,6 +83,33 @@ async def test_a_balance_that_falls_is_told_as_low_and_as_used_up(telling: Telli
     first, second = telling.mail.mails
     assert first["Subject"] == f"{at.account}: balance is low, 3.00 USD available"
     assert second["Subject"] == f"{at.account}: balance is used up"
+
+
+async def test_all_that_the_ledger_tells_can_be_read(telling: Telling) -> None:
+    at = await funded(telling.store, 100)
+    ledger, account = telling.store.ledger, at.account
+    pool = Pool("minutes:2026-11", size_seconds=60, slice_seconds=60, ends_ms=FAR_MS)
+    await at.hold("included", (60, 30), pool=pool)
+    await at.move_expiry("a", await now_ms(at) + 3 * DAY_MS)
+    await at.expire()
+    await at.configure("one", low_below=90, recharge_below=80, recharge_amount=50)
+    await at.hold("call", (60, 30))
+    claimed = (await at.statement()).recharge.key
+    await ledger.pay(account, claimed, "pay_1", 40, "USD")
+    await at.configure("two", low_below=500, recharge_below=200, recharge_day_max=2)
+    claimed = (await at.statement()).recharge.key
+    await at.configure("three", recharge_day_max=1)
+    await ledger.fail_recharge(account, claimed, "do_not_honor", lasting=False, pause_seconds=0)
+    await at.configure("four", recharge_amount=0)
+    await at.hold("used", (60, 110))
+    await at.settle("used", 110)
+    await at.settle("call", 30)
+    await ledger.suspend_recharge(account, "disputed")
+    async with telling.told(f"{OPS}, {telling.hooks.url}"):
+        await telling.until_done()
+    assert {str(told.body["type"]) for told in telling.hooks.told} == set(Kind)
+    assert len(telling.mail.mails) == len(telling.hooks.told)
+    assert {told.body["data"]["account"] for told in telling.hooks.told} == {account}
 
 
 async def test_an_account_and_the_operator_are_told_what_each_wants_and_nobody_twice(

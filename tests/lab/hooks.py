@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
@@ -15,7 +16,7 @@ class Told:
 
     webhook_id: str
     timestamp: str
-    body: dict[str, object]
+    body: dict[str, Any]
     status: int
 
 

@@ -54,7 +54,7 @@ SAID: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("coinbox accounts resume contoso", GRANT),
     ),
     Kind.LOT_EXPIRING: (
-        "contoso: 20.00 USD expire in 7 days",
+        "contoso: 20.00 USD expire within 7 days",
         ("20.00 USD expire on 01 Dec 2026, 10:10 UTC", "(lot paid-1795420800123-invoice-17)"),
         ("coinbox accounts show contoso", GRANT),
     ),
@@ -65,7 +65,7 @@ SAID: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     Kind.PAYMENT_FLAGGED: (
         "contoso: a payment needs a look",
-        ("150.00 EUR, needs a look: it is of another amount", "Asked for: 200.00 USD."),
+        ("150.00 EUR, needs a look: another amount was reported", "Asked for: 200.00 USD."),
         ("coinbox accounts show contoso", GRANT, "coinbox accounts reverse contoso AMOUNT"),
     ),
 }
@@ -160,7 +160,13 @@ def test_amounts_have_two_decimals_or_as_many_as_they_need() -> None:
         (
             Kind.PAYMENT_FLAGGED,
             {"asked": "", "reason": "currency_differs"},
-            "it is in another currency than the account's. Its key is",
+            "in another currency than the account's, and is not credited. Its key is",
+            GRANT,
+        ),
+        (
+            Kind.PAYMENT_FLAGGED,
+            {"currency": "USD", "reason": "taken_back_short"},
+            "so much of it was spent already. Taken back: 200.00 USD.",
             GRANT,
         ),
     ],
@@ -180,7 +186,7 @@ def test_a_subject_stays_on_its_line_however_long_the_account_is() -> None:
 
 
 def test_the_last_day_of_a_lot_is_told_as_such() -> None:
-    assert arrived(notice(Kind.LOT_EXPIRING, days="1"))["Subject"].endswith("expire tomorrow")
+    assert arrived(notice(Kind.LOT_EXPIRING, days="1"))["Subject"].endswith("expire within a day")
 
 
 @pytest.mark.parametrize("kind", Kind)
