@@ -51,7 +51,7 @@ class Books:
     ) -> Refused | None:
         opened = await self.reopen(currency)
         return opened or await self.configure(
-            uuid4().hex, users, limits, methods=methods, **settings
+            uuid4().hex, users, limits, NOTHING, methods, **settings
         )
 
     async def reopen(self, currency: str = "USD") -> Refused | None:

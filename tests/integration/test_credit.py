@@ -127,7 +127,7 @@ async def test_an_overdraft_that_is_taken_away_is_still_paid_back(store: Store) 
     at = await funded(store, 10)
     await at.configure("debt", overdraft=20)
     await at.hold("call", (60, 25))
-    await store.ledger.configure(at.account, "no-debt", overdraft=0)
+    await store.ledger.configure(at.account, "no-debt", amounts={"overdraft": 0})
     assert await store.ledger.settle(
         at.account, "call", 25, user="alice", seconds=60, answered_ms=1, ended_ms=60_001, cause=16
     ) == Settled(25, 0, -15)

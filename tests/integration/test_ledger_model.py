@@ -123,6 +123,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
+        *,
         now_ms: int,
         kinds: set[str],
         amounts: dict[str, int],

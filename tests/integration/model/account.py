@@ -243,9 +243,7 @@ class Account:
     def tell_pool(self, pool: Pool, now: Pooled) -> int:
         """Rule R6: a pool is used at 80 % and at 100 %."""
         seconds = now.held + now.used
-        percents = [
-            percent for percent in (80, 100) if seconds * 100 >= pool.size_seconds * percent
-        ]
+        percents = [one for one in (80, 100) if seconds * 100 >= pool.size_seconds * one]
         if not percents or percents[-1] <= now.told:
             return now.told
         what = {"percent": percents[-1], "seconds": seconds, "size": pool.size_seconds}
@@ -396,10 +394,17 @@ class Account:
         """Set a payment aside, and tell it once."""
         if payment not in self.unbooked:
             self.unbooked[payment] = Unbooked(payment, key, micros, currency, reason)
-            self.tell_flag(payment, key, reason, micros, currency, "")
+            self.tell_flag(payment, key, reason, micros, currency=currency)
 
     def tell_flag(
-        self, payment: str, key: str, reason: str, micros: int, currency: str, asked: int | str
+        self,
+        payment: str,
+        key: str,
+        reason: str,
+        micros: int,
+        *,
+        currency: str,
+        asked: int | str = "",
     ) -> None:
         self.tell(
             "payment_flagged",

@@ -5,6 +5,7 @@ Written from the rules and the headers of the scripts, to be read beside them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gateway.ledger.outcomes import (
     NEVER_MS,
@@ -34,6 +35,13 @@ from tests.integration.model.party import Party
 
 BY_ADMIN = "by_admin"
 CREDIT_LIMITS = {"day", "month"}  # more of which is credit that comes
+
+
+def otherwise(paid: tuple[str, int, str], reported: tuple[str, int, str]) -> str:
+    """Tell how a report of a payment differs from the one before."""
+    if paid[0] and reported[0] and paid[0] != reported[0]:
+        return "paid_twice"
+    return "" if paid[1:] == reported[1:] else "amount_differs"
 
 
 class Model(Accounts):
@@ -132,41 +140,22 @@ class Model(Accounts):
             return Refused("unknown_account")
         aside, booked = payment or key, self.kept("grant", account, key)
         paid = self.paid.get((account, key))
-        if paid:
-            reason = ""
-            if payment and paid[0] and payment != paid[0]:
-                reason = "paid_twice"
-            elif (micros, currency) != paid[1:]:
-                reason = "amount_differs"
-            if reason:
-                of.flag(aside, key, reason, micros, currency)
-                of.close()
-                return Flagged(reason)
+        if paid and (reason := otherwise(paid, (payment, micros, currency))):
+            return self._set_aside(of, aside, key, micros, currency, reason)
         if payment or not paid:
             self.paid[account, key] = payment, micros, currency
         if booked:
             return Granted(booked.answer.lot, booked.answer.available)
         if paid:
             return Flagged("set_aside")
-        asked, method, declined = self.failed.get((account, key)), "", ""
-        claim = of.recharges.claim
-        if claim and claim.key == key:
-            asked, method, declined = claim.micros, claim.method, claim.declined
-            of.recharges.counted.remove((claim.claimed_ms, claim.micros))
-            of.recharges.counted.append((claim.claimed_ms, micros))
-            of.end_recharge(key)
-        elif asked is not None:
-            of.recharges.counted.append((self.now_ms, micros))
+        asked, method, declined = self._count_paid(of, key, micros)
         too_large = of.sum("granted") + micros > AMOUNT_MICROS_MAX
         if of.currency != currency or too_large:
             reason = "currency_differs" if of.currency != currency else "too_large"
             of.recharges.suspend(reason)
-            of.flag(aside, key, reason, micros, currency)
-            of.close()
-            return Flagged(reason)
+            return self._set_aside(of, aside, key, micros, currency, reason)
         expires_ms = twelve_months_after(self.now_ms)
         name = of.add_lot("paid", key, micros, expires_ms)
-        of.repay()
         of.tell_of_recharge(
             "recharged",
             key=key,
@@ -177,11 +166,29 @@ class Model(Accounts):
             declined=declined,
         )
         if asked not in (None, micros):
-            of.tell_flag(aside, key, "amount_differs", micros, currency, asked)
+            of.tell_flag(aside, key, "amount_differs", micros, currency=currency, asked=asked)
         of.close(lifted=True)
         granted = Granted(name, of.available)
         self.keep(("grant", account, key), Kept(None, granted, NEVER_MS))
         return granted
+
+    def _set_aside(self, of: Account, *words: Any) -> Flagged:  # noqa: ANN401 - as `flag` takes them
+        payment, key, micros, currency, reason = words
+        of.flag(payment, key, reason, micros, currency)
+        of.close()
+        return Flagged(reason)
+
+    def _count_paid(self, of: Account, key: str, micros: int) -> tuple[int | None, str, str]:
+        """End the recharge of this key, if it is one: what was asked, by which method, and why."""
+        claim, asked = of.recharges.claim, self.failed.get((of.name, key))
+        if claim and claim.key == key:
+            of.recharges.counted.remove((claim.claimed_ms, claim.micros))
+            of.recharges.counted.append((claim.claimed_ms, micros))
+            of.end_recharge(key)
+            return claim.micros, claim.method, claim.declined
+        if asked is not None:
+            of.recharges.counted.append((self.now_ms, micros))
+        return asked, "", ""
 
     def set_aside(
         self, account: str, payment: str, *, key: str, micros: int, currency: str, reason: str
@@ -226,7 +233,14 @@ class Model(Accounts):
             micros = max(micros - before, 0)
             if micros > left:
                 short = micros - left
-                of.tell_flag(payment, payment, "taken_back_short", short, of.currency, micros)
+                of.tell_flag(
+                    payment,
+                    payment,
+                    "taken_back_short",
+                    short,
+                    currency=of.currency,
+                    asked=micros,
+                )
         if how != "exact":
             micros = min(micros, left)
         if micros > left:
