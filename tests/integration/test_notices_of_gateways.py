@@ -52,7 +52,7 @@ async def gateway(
 
 async def falls(gateway: Gateway) -> None:
     """Let the balance of an account fall."""
-    await gateway.open_account("contoso", "--low-below", "4.00")
+    await gateway.open_account("contoso", "--set", "low_below=4.00")
     await gateway.grant("contoso", "5.00", "invoice-17")
     await gateway.command(
         *("accounts", "reverse", "contoso", "2.00", "--payment", "invoice-17"),
