@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.ledger import events as events_module
 from gateway.notices import mail as mail_module
@@ -336,6 +338,20 @@ async def test_a_notice_that_cannot_be_written_keeps_no_other_from_being_sent(
     async with telling.told():
         await until(lambda: telling.mail.mails, "the other one is mailed")
         await telling.until_failed("UndefinedError: 'below' is undefined")
+
+
+async def test_an_event_that_cannot_be_read_keeps_no_other_from_being_told(
+    telling: Telling,
+) -> None:
+    at = await funded(telling.store, 1)
+    await happens_with(at, Kind.RECHARGE_FAILED, {"nothing": "that is needed"})
+    await happens_with(replace(at, account="nobody"), Kind.LOW, {})
+    await low(at)
+    with capture_logs() as logs:
+        async with telling.told():
+            await until(lambda: telling.mail.mails, "the other one is mailed")
+    [unread] = [log for log in logs if log["event"] == "notice.unread"]
+    assert unread["account"] == at.account
 
 
 async def test_two_gateways_tell_each_cause_once(telling: Telling) -> None:

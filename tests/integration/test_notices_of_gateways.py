@@ -12,7 +12,7 @@ from gateway.ledger.connection import connect
 from gateway.ledger.keys import shards
 from gateway.notices.outbox import GROUP
 from tests.integration.shell import Shell
-from tests.lab.gateway import Gateway, Section, lone_gateway
+from tests.lab.gateway import CommandFailedError, Gateway, Section, lone_gateway
 from tests.lab.hooks import Hooks
 from tests.lab.mail import HANG, MailServer
 from tests.lab.ports import Ports
@@ -130,6 +130,20 @@ async def test_a_mail_that_was_taken_before_the_gateway_could_note_it_is_known_b
     await until(lambda: gateway.told("notice.sent", "contoso"), "it is noted")
     await until(lambda: len(mail.mails) == 2, "it is mailed again")
     assert len({one["Message-ID"] for one in mail.mails}) == 1
+
+
+async def test_an_admin_sets_whom_an_account_wants_to_be_told(
+    gateway: Gateway, mail: MailServer
+) -> None:
+    await gateway.open_account(
+        "contoso", "--set", "recipients=own@example.com low, new@example.com"
+    )
+    await falls(gateway)
+    await until(lambda: len(mail.mails) == 3, "all are told")
+    told = {one["To"] for one in mail.mails}
+    assert told == {OPS, "own@example.com", "new@example.com"}
+    with pytest.raises(CommandFailedError, match="recipients = 'own'"):
+        await gateway.command("accounts", "set", "contoso", "--set", "recipients=own")
 
 
 def test_what_is_wrong_with_notices_is_said(shell: Shell) -> None:
