@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+SECONDS_MAX = 30.0
+"""How long a try may take."""
+
 
 class Result(StrEnum):
     """Whether it was taken, may be taken later, or will never be."""
@@ -18,3 +21,8 @@ class Delivery:
 
     result: Result
     answer: str
+
+
+def too_slow() -> Delivery:
+    """Say that there was no answer in time."""
+    return Delivery(Result.LATER, f"no answer within {SECONDS_MAX:g} s")

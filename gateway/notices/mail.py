@@ -1,5 +1,6 @@
 """Notices for people: mail by SMTP, in text and HTML."""
 
+import asyncio
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from email.utils import format_datetime, parseaddr
 import aiosmtplib
 
 from gateway.config import MailSettings
+from gateway.notices import delivery
 from gateway.notices.delivery import Delivery, Result
 from gateway.notices.notice import Notice
 from gateway.notices.rendering import render
@@ -29,22 +31,22 @@ class Mailer:
         self._trust = ssl.create_default_context(cafile=settings.ca_file)
 
     async def deliver(self, notice: Notice) -> Delivery:
-        """Hand a mail to the server; a refusal of it is for good, all else may pass.
-
-        May raise TimeoutError.
-        """
+        """Hand a mail to the server; a refusal of it is for good, all else may pass."""
         if not self._settings.host:
             return Delivery(Result.LATER, "mail.host is not set")
         sender = self._settings.sender
         message = bytes(mail_of(notice, sender, datetime.now(UTC)))
         client = self._client()
         try:
-            await client.connect()
-            _, answer = await client.sendmail(parseaddr(sender)[1], notice.to, message)
+            async with asyncio.timeout(delivery.SECONDS_MAX):
+                await client.connect()
+                _, answer = await client.sendmail(parseaddr(sender)[1], notice.to, message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refused(error.recipients[0])
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
             return _refused(error)
+        except TimeoutError:
+            return delivery.too_slow()
         except (aiosmtplib.SMTPException, OSError) as error:
             return Delivery(Result.LATER, f"{type(error).__name__}: {error}")
         else:

@@ -25,7 +25,6 @@ GROUP = "notices"
 
 # Of one shard: who hangs holds up no more than these, and no other shard.
 _AT_ONCE = 8
-_DELIVERY_SECONDS_MAX = 30.0
 # Longer than a delivery and the note of how it ended, or another gateway would deliver it too.
 _LEASE_SECONDS = 60.0
 _POLL_SECONDS = 1.0
@@ -43,7 +42,7 @@ class Channel(Protocol):
     """Mail, or webhooks."""
 
     async def deliver(self, notice: Notice) -> Delivery:
-        """Deliver a notice once."""
+        """Deliver a notice once, within `delivery.SECONDS_MAX`, or say why not."""
 
 
 class Outbox:
@@ -146,21 +145,22 @@ class Outbox:
         try:
             notice = notice_of(job)
             channel = self._webhook if is_url(notice.to) else self._mail
-            async with asyncio.timeout(_DELIVERY_SECONDS_MAX):
-                return await channel.deliver(notice)
-        except TimeoutError:
-            return Delivery(Result.LATER, f"not done in {_DELIVERY_SECONDS_MAX:g} s")
+            return await channel.deliver(notice)
         except Exception as error:  # noqa: BLE001 - one notice must not end the others
             _log.exception("notice.failed", notice=job.job_id)
             return Delivery(Result.LATER, f"{type(error).__name__}: {error}")
 
 
 async def _known(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the store answers."""
+    """Ask until the store answers; what it said first is logged."""
+    is_logged = False
     while True:
         try:
             return await ask()
-        except LedgerUnavailableError:
+        except LedgerUnavailableError as error:
+            if not is_logged:
+                _log.warning("ledger.unavailable", of="notices", error=str(error))
+            is_logged = True
             await asyncio.sleep(_PAUSE_SECONDS)
 
 

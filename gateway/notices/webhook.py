@@ -10,6 +10,7 @@ from http import HTTPStatus
 import aiohttp
 from standardwebhooks import Webhook
 
+from gateway.notices import delivery
 from gateway.notices.delivery import Delivery, Result
 from gateway.notices.notice import Notice, iso
 
@@ -33,7 +34,7 @@ class WebhookSender:
         self._session = session
 
     async def deliver(self, notice: Notice) -> Delivery:
-        """Post a notice; its ``webhook-id`` is the same at each try. May raise TimeoutError."""
+        """Post a notice; its ``webhook-id`` is the same at each try."""
         body = json.dumps(
             {"type": notice.kind, "timestamp": iso(notice.at_ms), "data": notice.data}
         )
@@ -44,12 +45,15 @@ class WebhookSender:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(notice.notice_id, now, body),
         }
+        timeout = aiohttp.ClientTimeout(total=delivery.SECONDS_MAX)
         try:
             # A redirect would bring what is signed for one receiver to another.
             async with self._session.post(
-                notice.to, data=body, headers=headers, allow_redirects=False
+                notice.to, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 return Delivery(_result(response.status), f"HTTP {response.status}")
+        except TimeoutError:
+            return delivery.too_slow()
         except aiohttp.ClientError as error:
             return Delivery(Result.LATER, str(error) or type(error).__name__)
 

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.ledger import events as events_module
+from gateway.notices import delivery, outbox
 from gateway.notices import mail as mail_module
-from gateway.notices import outbox
 from gateway.notices.kinds import Kind
 from gateway.notices.outbox import pause_seconds
 from gateway.rating.plan import Pool
@@ -239,13 +239,13 @@ async def test_while_the_server_is_down_nothing_is_lost_and_then_each_is_mailed_
 async def test_a_server_that_hangs_holds_up_its_mail_and_no_webhook(
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_DELIVERY_SECONDS_MAX", 1.0)
+    monkeypatch.setattr(delivery, "SECONDS_MAX", 1.0)
     telling.mail.orders["DATA"].append(HANG)
     await low(await funded(telling.store, 1))
     async with telling.told(f"{OPS}, {telling.hooks.url}"):
         await until(lambda: telling.hooks.told, "the webhook is told")
         assert telling.mail.mails == []
-        await telling.until_failed("not done in 1 s")
+        await telling.until_failed("no answer within 1 s")
         await telling.until_done()
     assert len(telling.mail.mails) == len(telling.hooks.told) == 1
 
@@ -253,7 +253,7 @@ async def test_a_server_that_hangs_holds_up_its_mail_and_no_webhook(
 async def test_a_server_that_says_nothing_is_left(
     telling: Telling, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_DELIVERY_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(delivery, "SECONDS_MAX", 0.3)
     port = ports.take()
     await low(await funded(telling.store, 1))
 
@@ -263,7 +263,7 @@ async def test_a_server_that_says_nothing_is_left(
 
     settings = {**telling.mail.settings, "port": port}
     async with await asyncio.start_server(hear, "127.0.0.1", port), telling.told(settings=settings):
-        await telling.until_failed("not done in 0.3 s")
+        await telling.until_failed("no answer within 0.3 s")
     async with telling.told():
         await telling.until_done()
     assert len(telling.mail.mails) == 1
@@ -305,7 +305,7 @@ async def test_a_mail_that_our_settings_keep_from_the_server_waits_for_better_on
 async def test_a_server_without_tls_is_not_told_the_password(
     telling: Telling, ports: Ports, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    plain = MailServer(ports.take(), tmp_path_factory.mktemp("plain"), security=False)
+    plain = MailServer(ports.take(), tmp_path_factory.mktemp("plain"), tls="none")
     await plain.start()
     await low(await funded(telling.store, 1))
     async with telling.told(settings={**telling.mail.settings, "port": plain.port}):
@@ -315,6 +315,18 @@ async def test_a_server_without_tls_is_not_told_the_password(
         await telling.until_done()
     assert len(plain.mails) == 1
     await plain.stop()
+
+
+async def test_a_server_that_speaks_tls_from_the_first_byte_is_told_the_password(
+    telling: Telling, ports: Ports, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = MailServer(ports.take(), tmp_path_factory.mktemp("tls"), tls="tls")
+    await server.start()
+    await low(await funded(telling.store, 1))
+    async with telling.told(settings=server.settings):
+        await telling.until_done()
+    assert [session.authenticated for session in server.sessions] == [True]
+    await server.stop()
 
 
 async def test_what_cannot_be_told_for_days_is_given_up(
@@ -434,7 +446,7 @@ async def test_a_webhook_is_signed_and_has_what_programs_need(telling: Telling) 
 async def test_a_webhook_that_is_not_taken_now_comes_again_under_its_id(
     telling: Telling, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(outbox, "_DELIVERY_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(delivery, "SECONDS_MAX", 0.3)
     telling.hooks.orders.extend([status, status])
     await low(await funded(telling.store, 1))
     async with telling.told(telling.hooks.url):

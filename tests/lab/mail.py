@@ -6,6 +6,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import Literal
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -18,7 +19,7 @@ TAKEN = "250 taken"
 
 @dataclass
 class MailServer:
-    """A mail server that asks for STARTTLS and a login, as its `security` says.
+    """A mail server that takes mails over STARTTLS, TLS or neither, and with TLS asks for a login.
 
     `orders` has, for MAIL, RCPT, DATA and QUIT, what is said to the next of them in place of a yes;
     where a reply to DATA says yes, the mail is taken. The server may be stopped and started again.
@@ -26,7 +27,7 @@ class MailServer:
 
     port: int
     folder: Path
-    security: bool = True
+    tls: Literal["starttls", "tls", "none"] = "starttls"
     mails: list[EmailMessage] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)  # in which the mails came
     orders: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
@@ -56,15 +57,16 @@ class MailServer:
             "port": self.port,
             "sender": "Coinbox <coinbox@example.com>",
         }
-        if not self.security:
+        if self.tls == "none":
             return {**of_all, "tls": "none"}
         login = {"username": USERNAME, "password": PASSWORD}
-        return {**of_all, **login, "tls": "starttls", "ca_file": str(self.ca_file)}
+        return {**of_all, **login, "tls": self.tls, "ca_file": str(self.ca_file)}
 
     async def start(self) -> None:
         self._stopping.clear()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, "127.0.0.1", self.port)
+        trust = self._trust if self.tls == "tls" else None
+        self._server = await loop.create_server(self._protocol, "127.0.0.1", self.port, ssl=trust)
 
     async def stop(self) -> None:
         """Refuse connections, and end those that there are."""
@@ -77,9 +79,10 @@ class MailServer:
         return SMTP(
             self,
             hostname="mail.example.com",
-            tls_context=self._trust if self.security else None,
-            require_starttls=self.security,
-            auth_required=self.security,
+            tls_context=self._trust if self.tls == "starttls" else None,
+            require_starttls=self.tls == "starttls",
+            auth_required=self.tls == "starttls",
+            auth_require_tls=self.tls != "tls",  # it knows of no other TLS than STARTTLS
             authenticator=_authenticate,
             loop=asyncio.get_running_loop(),
             ident="lab",
