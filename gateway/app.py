@@ -11,7 +11,17 @@ import aiohttp
 import structlog
 
 from gateway import config, published
-from gateway.admin import accounts, app, calls, health, notices, payments, quotes, ratecards
+from gateway.admin import (
+    accounts,
+    app,
+    calls,
+    funding,
+    health,
+    notices,
+    payments,
+    quotes,
+    ratecards,
+)
 from gateway.admin import conferences as conferences_api
 from gateway.admin.health import Following
 from gateway.calls.authorizer import Authorizer
@@ -138,7 +148,7 @@ def _join(
     ledger, statements = Ledger(store), Statements(store)
     decider = Decider(statements, rules)
     conferences = Conferences(ledger, statements, decider)
-    desks = _desks(settings, ledger, statements, Leases(store))
+    desks = _desks(settings, ledger, statements, Leases(store, "pbx"))
     controllers = {name: desk.controller for name, desk in desks.items()}
     slice_seconds = settings.calls.slice_seconds
     authorizer = Authorizer(ledger, decider, statements, controllers, slice_seconds)
@@ -180,7 +190,8 @@ def _join(
             lambda: {name: desk.following() for name, desk in desks.items()},
             draining.is_set,
         ),
-        accounts.routes(statements),
+        accounts.routes(ledger, statements, lambda: decider.rules.plans),
+        funding.routes(ledger, statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
         notices.routes(jobs),

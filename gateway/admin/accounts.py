@@ -1,58 +1,129 @@
-"""``/v1/accounts``: balances and lots."""
+"""``/v1/accounts``: balances and lots, what is set, and how recharges stand."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
+from uuid import uuid4
 
 from aiohttp import web
+from pydantic import RootModel
 
+from gateway.admin import body
+from gateway.admin.forecast import forecast
+from gateway.admin.settings import read_changes
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import (
     NEVER_MS,
-    LedgerUnavailableError,
+    Hold,
     Lot,
     Party,
     Recharge,
+    Refused,
     Statement,
+    Unbooked,
 )
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
+from gateway.rating.plan import Plans
+
+_DAY_MS = 86_400_000
+_WARNED_DAYS = (1, 7, 30)
 
 
-def routes(statements: Statements) -> web.RouteTableDef:
-    """Serve the accounts of a ledger."""
+class _Settings(RootModel[dict[str, str | None]]):
+    """What is to be set, by its names; null takes a setting back."""
+
+
+def routes(ledger: Ledger, statements: Statements, plans: Callable[[], Plans]) -> web.RouteTableDef:
+    """Serve the accounts of a ledger, which are set by the plans that are in use."""
     table = web.RouteTableDef()
+
+    async def answer(name: str) -> web.Response:
+        found = await Overview.of(statements, name)
+        if found is None:
+            return web.json_response({"error": f"no account {name!r}"}, status=404)
+        return web.json_response(found.body())
 
     @table.get("/v1/accounts/{account}")
     async def account(request: web.Request) -> web.Response:
+        return await answer(request.match_info["account"])
+
+    @table.patch("/v1/accounts/{account}")
+    async def configure(request: web.Request) -> web.Response:
         name = request.match_info["account"]
-        try:
-            statement = await statements.statement(name)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
-        if statement is None:
-            return web.json_response({"error": f"no account {name!r}"}, status=404)
-        return web.json_response(account_body(statement))
+        if await statements.statement(name) is None:
+            return await answer(name)
+        asked = (await body.read(request, _Settings)).root
+        values = {setting: text or "" for setting, text in asked.items()}
+        changes = read_changes(f"account {name}", values, plans())
+        refused = await ledger.configure(
+            name,
+            uuid4().hex,
+            amounts=changes.amounts,
+            limits=changes.limits,
+            profile=changes.profile,
+            **changes.words,
+        )
+        if isinstance(refused, Refused):
+            return web.json_response({"reason": refused.reason}, status=409)
+        return await answer(name)
 
     return table
 
 
-def account_body(statement: Statement) -> dict[str, object]:
-    """Write an account for people and programs: amounts as decimals with six places."""
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that is shown of an account, read one after the other."""
+
+    statement: Statement
+    holds: list[Hold]
+    unbooked: list[Unbooked]
+
+    @classmethod
+    async def of(cls, statements: Statements, account: str) -> Self | None:
+        """Read it; nothing if there is no such account. Raises LedgerUnavailableError."""
+        statement = await statements.statement(account)
+        if statement is None:
+            return None
+        holds, unbooked = await statements.holds_of(account), await statements.unbooked(account)
+        return cls(statement, holds, unbooked)
+
+    def body(self) -> dict[str, object]:
+        """Write an account for people and programs: amounts as decimals with six places."""
+        of = self.statement
+        parts = ("held", "available", "granted", "spent", "expired", "reversed", "overdraft")
+        return {
+            "id": of.account,
+            "currency": of.currency,
+            "balance": format_amount(of.available + of.held),
+            **{part: format_amount(getattr(of, part)) for part in parts},
+            "expiring": [_expiring_body(of, days) for days in _WARNED_DAYS],
+            "forecast": forecast(of, self.holds),
+            "low_below": format_amount(of.low_below) if of.low_below else None,
+            "low_percent": of.low_percent,
+            "recharge": _recharge_body(of.recharge),
+            "unbooked": [_unbooked_body(one) for one in self.unbooked],
+            "recipients": of.recipients or None,
+            **party_body(of.party),
+            "lots": [_lot_body(lot) for lot in of.lots],
+        }
+
+
+def _expiring_body(statement: Statement, days: int) -> dict[str, object]:
+    """Write how much lapses within so many days, if nobody spends it."""
+    until_ms = statement.now_ms + days * _DAY_MS
+    lapsing = [lot.available for lot in statement.lots if lot.expires_ms <= until_ms]
+    return {"days": days, "amount": format_amount(sum(lapsing))}
+
+
+def _unbooked_body(one: Unbooked) -> dict[str, object]:
     return {
-        "id": statement.account,
-        "currency": statement.currency,
-        "balance": format_amount(statement.available + statement.held),
-        "held": format_amount(statement.held),
-        "available": format_amount(statement.available),
-        "granted": format_amount(statement.granted),
-        "spent": format_amount(statement.spent),
-        "expired": format_amount(statement.expired),
-        "reversed": format_amount(statement.reversed),
-        "overdraft": format_amount(statement.overdraft),
-        "low_below": format_amount(statement.low_below) if statement.low_below else None,
-        "low_percent": statement.low_percent,
-        "recharge": _recharge_body(statement.recharge),
-        "recipients": statement.recipients or None,
-        **party_body(statement.party),
-        "lots": [_lot_body(lot) for lot in statement.lots],
+        "payment": one.payment,
+        "key": one.key,
+        "amount": format_amount(one.micros),
+        "currency": one.currency,
+        "reason": one.reason,
     }
 
 

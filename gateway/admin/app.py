@@ -2,12 +2,28 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.admin.auth import bearer
+from gateway.errors import BadInputError
+from gateway.ledger.outcomes import LedgerUnavailableError
 
 BODY_BYTES_MAX = 65_536
+
+
+@web.middleware
+async def say_what_is_wrong(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer 400 to what is refused whole, with every fault, and 503 while the store is away."""
+    try:
+        return await handler(request)
+    except BadInputError as error:
+        faults = [asdict(fault) for fault in error.faults]
+        return web.json_response({"error": str(error), "faults": faults}, status=400)
+    except LedgerUnavailableError:
+        return web.json_response({"error": "the store is out of reach"}, status=503)
 
 
 async def serve(
@@ -18,7 +34,8 @@ async def serve(
     public: Sequence[str] = (),
 ) -> None:
     """Listen until cancelled; ``public`` paths need no token. Raises OSError for a taken port."""
-    app = web.Application(middlewares=[bearer(token, *public)], client_max_size=BODY_BYTES_MAX)
+    middlewares = [bearer(token, *public), say_what_is_wrong]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_BYTES_MAX)
     for table in tables:
         app.add_routes(table)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)

@@ -5,12 +5,14 @@ from typing import Annotated
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import names
+from gateway.admin import body
 from gateway.calls.conferences import Conferences
 from gateway.calls.ports import DialOut
-from gateway.ledger.outcomes import Conference, LedgerUnavailableError, Refused
+from gateway.errors import BadInputError, Fault
+from gateway.ledger.outcomes import Conference, Refused
 from gateway.rating.steps import Reason
 
 _STATUS = {Reason.UNKNOWN_CONFERENCE: 404, Reason.CONFLICT: 409}
@@ -35,22 +37,13 @@ def routes(conferences: Conferences, pbx_names: Sequence[str]) -> web.RouteTable
         account = request.match_info["account"]
         if not names.ACCOUNT.fullmatch(account):
             return web.json_response({"error": "no such account"}, status=404)
-        try:
-            found = await conferences.statements.conferences(account)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
+        found = await conferences.statements.conferences(account)
         return web.json_response({name: conference_body(one) for name, one in found.items()})
 
     @table.post("/v1/conferences/{account}/{conference}/dial-out")
     async def dial_out(request: web.Request) -> web.Response:
-        try:
-            asked, pbx = await _asked(request, pbx_names)
-        except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
-        try:
-            outcome = await conferences.dial_out(asked, pbx)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
+        asked, pbx = await _asked(request, pbx_names)
+        outcome = await conferences.dial_out(asked, pbx)
         if isinstance(outcome, Refused):
             status = _STATUS.get(Reason(outcome.reason), 403)
             return web.json_response({"reason": outcome.reason}, status=status)
@@ -60,15 +53,11 @@ def routes(conferences: Conferences, pbx_names: Sequence[str]) -> web.RouteTable
 
 
 async def _asked(request: web.Request, pbx_names: Sequence[str]) -> tuple[DialOut, str]:
-    """Read what is asked for. Raises ValueError that says what is wrong."""
-    try:
-        body = _Body.model_validate_json(await request.read())
-    except ValidationError as error:
-        faults = [(".".join(map(str, of["loc"])) or "body", of["msg"]) for of in error.errors()]
-        raise ValueError("; ".join(f"{where}: {what}" for where, what in faults)) from error
-    pbx = body.pbx or (pbx_names[0] if len(pbx_names) == 1 else "")
+    """Read what is asked for. Raises BadInputError."""
+    wanted = await body.read(request, _Body)
+    pbx = wanted.pbx or (pbx_names[0] if len(pbx_names) == 1 else "")
     if pbx not in pbx_names:
-        raise ValueError(f"pbx: must be one of {', '.join(pbx_names)}")
+        raise BadInputError([Fault("body", "pbx", pbx, f"must be one of {', '.join(pbx_names)}")])
     key = request.headers.get("Idempotency-Key") or uuid4().hex
     account, conference = (request.match_info[name] for name in ("account", "conference"))
     for name, word, pattern in (
@@ -77,8 +66,8 @@ async def _asked(request: web.Request, pbx_names: Sequence[str]) -> tuple[DialOu
         ("Idempotency-Key", key, names.REQUEST),
     ):
         if not pattern.fullmatch(word):
-            raise ValueError(f"{name}: {word!r} does not match {pattern.pattern}")
-    return DialOut(key, account, conference, "", body.number, body.press_one), pbx
+            raise BadInputError([Fault("request", name, word, f"must match {pattern.pattern}")])
+    return DialOut(key, account, conference, "", wanted.number, wanted.press_one), pbx
 
 
 def conference_body(conference: Conference) -> dict[str, object]:

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from gateway.calls.decider import Decided, Decider
 from gateway.calls.ports import CallRequest
-from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.money import format_amount
 from gateway.rating.case import CallType, Case
 from gateway.rating.columns import moment_ms
@@ -26,11 +25,7 @@ def routes(decider: Decider) -> web.RouteTableDef:
             asked, at_ms = _asked(request.query)
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        try:
-            decided = await decider.quote(asked, at_ms)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
-        return web.json_response(quote_body(decided))
+        return web.json_response(quote_body(await decider.quote(asked, at_ms)))
 
     return table
 

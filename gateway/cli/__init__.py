@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from gateway import app, config, logs
-from gateway.cli import accounts, conferences, notices, ratecard, users
+from gateway.cli import conferences, funding, notices, ratecard, users
 from gateway.cli.audit import audit
 from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
@@ -22,7 +22,7 @@ It holds prepaid money for each minute before it is talked, and ends the call wh
 cli = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-cli.add_typer(accounts.commands, name="accounts")
+cli.add_typer(funding.commands, name="accounts")
 cli.add_typer(users.commands, name="users")
 cli.add_typer(conferences.commands, name="conferences")
 cli.add_typer(notices.commands, name="notices")

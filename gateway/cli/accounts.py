@@ -9,22 +9,19 @@ from uuid import uuid4
 import typer
 
 from gateway import app, config, names, published
-from gateway.admin.accounts import account_body
+from gateway.admin.accounts import Overview
 from gateway.admin.settings import Changes, read_changes
 from gateway.cli.terminal import (
     ConfigOption,
     SetOption,
-    amount,
     checked,
     fail,
-    moment,
     out,
     pairs,
 )
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
+from gateway.ledger.outcomes import Refused
 from gateway.ledger.statements import Statements
-from gateway.money import format_amount
 from gateway.rating.number import read_number
 from gateway.rating.plan import Plans
 
@@ -36,9 +33,6 @@ commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_i
 _UserOption = Annotated[list[str] | None, typer.Option(help="Who may spend; repeatable.")]
 _NumberOption = Annotated[
     list[str] | None, typer.Option(help="Number dialed in that it owns; repeatable.")
-]
-_ReferenceOption = Annotated[
-    str, typer.Option(help="Names the payment; the same one is booked once, for ever.")
 ]
 
 
@@ -122,107 +116,17 @@ def _apply(
 
 
 @commands.command()
-def grant(
-    account: str,
-    amount_text: Annotated[str, typer.Argument(metavar="AMOUNT")],
-    reference: _ReferenceOption,
-    *,
-    bonus: Annotated[bool, typer.Option("--bonus", help="Promotional: nobody paid it.")] = False,
-    expires: Annotated[
-        str | None, typer.Option(help="'never', or a time as 2027-01-31 or 2027-01-31T12:00Z.")
-    ] = None,
-    config_file: ConfigOption = None,
-) -> None:
-    """Add money. It expires 12 months from now, if no other time is given."""
-    checked("ACCOUNT", account, names.ACCOUNT)
-    micros = _more_than_zero(amount_text)
-    checked("--reference", reference, names.REFERENCE)
-    expires_ms = None if expires is None else _expiry(expires)
-
-    async def run() -> Granted | Refused:
-        async with app.open_store(config.load(config_file)) as store:
-            statement = await Statements(store).statement(account)
-            if statement is None:
-                return Refused("unknown_account")
-            return await Ledger(store).grant(
-                account,
-                reference,
-                micros,
-                statement.currency,
-                kind="bonus" if bonus else "paid",
-                expires_ms=expires_ms,
-            )
-
-    outcome = asyncio.run(run())
-    if isinstance(outcome, Refused):
-        fail(f"account {account}: {outcome.reason}")
-    out.print(f"{account}: lot {outcome.lot}, available {format_amount(outcome.available)}")
-
-
-@commands.command()
-def reverse(
-    account: str,
-    amount_text: Annotated[str, typer.Argument(metavar="AMOUNT")],
-    *,
-    payment: Annotated[str, typer.Option(help="Reference of the payment that is taken back.")],
-    reference: Annotated[
-        str, typer.Option(help="Names this reversal; the same one is done once, for ever.")
-    ],
-    reason: Annotated[str, typer.Option(help="Why, for the journal.")],
-    at_most: Annotated[
-        bool, typer.Option("--at-most", help="Take what is left, if that is less.")
-    ] = False,
-    config_file: ConfigOption = None,
-) -> None:
-    """Take back money of a payment that is not used: a refund, or a charge-back."""
-    checked("ACCOUNT", account, names.ACCOUNT)
-    micros = _more_than_zero(amount_text)
-    checked("--payment", payment, names.REFERENCE)
-    checked("--reference", reference, names.REFERENCE)
-    checked("--reason", reason, _REASON)
-
-    async def run() -> Reversed | Refused:
-        async with app.open_store(config.load(config_file)) as store:
-            return await Ledger(store).reverse(
-                account,
-                reference,
-                payment,
-                micros,
-                reason,
-                how="at_most" if at_most else "exact",
-            )
-
-    outcome = asyncio.run(run())
-    if isinstance(outcome, Refused):
-        left = f", {format_amount(outcome.available)} is left of it"
-        fail(
-            f"account {account}: {outcome.reason}{left if outcome.reason == 'exceeds_lot' else ''}"
-        )
-    out.print(
-        f"{account}: lot {outcome.lot}, {format_amount(outcome.micros)} taken back,"
-        f" available {format_amount(outcome.available)}"
-    )
-
-
-@commands.command()
 def show(account: str, config_file: ConfigOption = None) -> None:
     """Show an account's balance and lots."""
 
-    async def run() -> None:
+    async def run() -> Overview | None:
         async with app.open_store(config.load(config_file)) as store:
-            statement = await Statements(store).statement(account)
-        if statement is None:
-            fail(f"account {account}: unknown_account")
-        out.print_json(data=account_body(statement))
+            return await Overview.of(Statements(store), account)
 
-    asyncio.run(run())
-
-
-def _more_than_zero(text: str) -> int:
-    micros = amount("AMOUNT", text)
-    if micros == 0:
-        raise typer.BadParameter("must be more than 0", param_hint="AMOUNT")
-    return micros
+    found = asyncio.run(run())
+    if found is None:
+        fail(f"account {account}: unknown_account")
+    out.print_json(data=found.body())
 
 
 def _number(text: str) -> str:
@@ -230,7 +134,3 @@ def _number(text: str) -> str:
     if number is None:
         raise typer.BadParameter(f"{text!r} is not a number as +18005550100", param_hint="--number")
     return number.text
-
-
-def _expiry(text: str) -> int:
-    return NEVER_MS if text == "never" else moment("--expires", text)

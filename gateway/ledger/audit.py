@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.ledger import scripts
+from gateway.ledger.cells import paired, read_lots, read_party
 from gateway.ledger.journal import EntryId, entries, entry_id
 from gateway.ledger.keys import Shard
 from gateway.ledger.outcomes import OVERDRAFT, RETIRED
 from gateway.ledger.replay import PARTS, POOL, AccountReplay, Parts, no_parts
-from gateway.ledger.statements import Statements, paired, read_lots, read_party
+from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store, reached
 from gateway.money import format_amount
 

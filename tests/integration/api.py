@@ -10,6 +10,7 @@ from gateway.admin import (
     app,
     calls,
     conferences,
+    funding,
     health,
     notices,
     payments,
@@ -78,7 +79,8 @@ async def serving(
             health.routes(
                 store.statements, lambda: {"pbx": served.following}, lambda: served.draining
             ),
-            accounts.routes(store.statements),
+            accounts.routes(store.ledger, store.statements, lambda: decider.rules.plans),
+            funding.routes(store.ledger, store.statements),
             calls.routes(list),
             conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
             notices.routes(Jobs(store.store, outbox.GROUP)),

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.ledger.outcomes import (
+    Asked,
     Expired,
+    Flagged,
     Granted,
     Held,
     Joined,
     LedgerUnavailableError,
+    RechargeStatus,
     Refused,
     Reversed,
     Settled,
@@ -24,6 +27,7 @@ Ask = Callable[[Books], Awaitable[object]]
 
 MINUTES = Pool("domestic-2026-11", 300, 60, FAR_MS)
 LIMITS = {"calls": 4, "per_minute": 5, "day": 200, "month": 200}
+DUE: dict[str, str] = {}  # key of the recharge of an account, which has a time in it
 UNAVAILABLE = "unavailable"
 LAPSES_IN_MS = 200
 
@@ -60,7 +64,9 @@ async def two_calls(at: Books) -> None:
     await at.configure("users", users=["alice"])
     await at.grant("a", 70)
     await at.grant("b", 30, kind="bonus", expires_ms=FAR_MS)
-    await at.configure("thresholds", recharge_below=20, recharge_amount=500, low_below=80)
+    await at.configure(
+        "thresholds", methods="card", recharge_below=20, recharge_amount=500, low_below=80
+    )
     await at.configure("limits", limits=LIMITS)
     await at.set_user("limits", limits=LIMITS, profile={"country": "DE"})
     await at.hold("first", (60, 10))
@@ -73,6 +79,7 @@ async def four_calls(at: Books) -> None:
     """Hold all that is left for a fourth call, so that a recharge is due."""
     await two_calls(at)
     await at.hold("third", (60, 50))
+    DUE[at.account] = (await at.statement()).recharge.key
 
 
 async def a_conference(at: Books) -> None:
@@ -92,6 +99,25 @@ async def a_lot_has_lapsed(at: Books) -> None:
         return (await at.statement()).expired == 30
 
     await until(lapsed, "the lot has lapsed")
+
+
+async def a_payment_is_set_aside(at: Books) -> None:
+    await two_calls(at)
+    await at.store.ledger.set_aside(
+        at.account, "won", key="key", micros=5, currency="USD", reason="dispute_won"
+    )
+
+
+async def asked(
+    at: Books, ask: Callable[[str, str], Awaitable[Asked | Refused]]
+) -> Asked | Refused:
+    """Ask how it stands with the recharge that is due, whenever it was claimed."""
+    answer = await ask(at.account, DUE[at.account])
+    return replace(answer, begun_ms=0, now_ms=0) if isinstance(answer, Asked) else answer
+
+
+async def failed(at: Books, *, lasting: bool) -> Refused | None:
+    return await at.fail_recharge(DUE[at.account], 60, lasting=lasting)
 
 
 CASES = {
@@ -180,11 +206,65 @@ CASES = {
         (50, 50, 0, 0, 0),
         a_conference,
     ),
+    "pay": Case(
+        lambda at: at.pay("of-a-recharge", 500, "payment"),
+        Granted("paid-T-of-a-recharge", 500),
+        (500, 100, 0, 0, 0),
+        four_calls,
+    ),
+    "pay otherwise": Case(
+        lambda at: at.pay("of-a-recharge", 500, "payment", "EUR"),
+        Flagged("currency_differs"),
+        (0, 100, 0, 0, 0),
+        four_calls,
+        again=Flagged("set_aside"),
+    ),
+    "submit_recharge": Case(
+        lambda at: asked(at, at.store.ledger.submit_recharge),
+        Asked(500, "USD", "card", RechargeStatus.CLAIMED, 0, 0, 0),
+        (0, 100, 0, 0, 0),
+        four_calls,
+        again=Asked(500, "USD", "card", RechargeStatus.SUBMITTED, 0, 0, 0),
+    ),
+    "doubt_recharge": Case(
+        lambda at: asked(at, at.store.ledger.doubt_recharge),
+        Asked(500, "USD", "card", RechargeStatus.CLAIMED, 0, 0, 0),
+        (0, 100, 0, 0, 0),
+        four_calls,
+        again=Asked(500, "USD", "card", RechargeStatus.UNKNOWN, 0, 0, 0),
+    ),
     "fail_recharge": Case(
-        lambda at: at.fail_recharge(f"recharge-{at.account}-1", 60),
+        lambda at: failed(at, lasting=False), None, (0, 100, 0, 0, 0), four_calls
+    ),
+    "fail_recharge for good": Case(
+        lambda at: failed(at, lasting=True), None, (0, 100, 0, 0, 0), four_calls
+    ),
+    "request_recharge": Case(
+        lambda at: at.store.ledger.request_recharge(at.account, "by-hand", 70),
+        "recharge-request_recharge-contoso-T",
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "suspend_recharge": Case(
+        lambda at: at.store.ledger.suspend_recharge(at.account, "by_admin"),
         None,
         (0, 100, 0, 0, 0),
         four_calls,
+    ),
+    "set_aside": Case(
+        lambda at: at.store.ledger.set_aside(
+            at.account, "won", key="key", micros=5, currency="USD", reason="dispute_won"
+        ),
+        None,
+        (50, 50, 0, 0, 0),
+        two_calls,
+    ),
+    "dismiss": Case(
+        lambda at: at.store.ledger.dismiss(at.account, "won"),
+        None,
+        (50, 50, 0, 0, 0),
+        a_payment_is_set_aside,
+        again=Refused("unknown_payment"),
     ),
 }
 

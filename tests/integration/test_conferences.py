@@ -122,12 +122,12 @@ async def test_a_request_over_http_that_is_wrong_is_told_what_and_asks_for_nothi
     before = await store.redis.xlen(shard.events)
     path = f"/v1/conferences/{at.account}/4711/dial-out"
     for body, headers, said in (
-        ("{", {}, "body: Invalid JSON"),
-        ("{}", {}, "number: Field required"),
-        ('{"number": "030,1"}', {}, "number: String should match"),
-        ('{"number": "030", "pbx": "elsewhere"}', {}, "pbx: must be one of pbx"),
-        ('{"number": "030", "from": "me"}', {}, "from: Extra inputs"),
-        ('{"number": "030"}', {"Idempotency-Key": "a b"}, "Idempotency-Key: 'a b'"),
+        ("{", {}, "Invalid JSON"),
+        ("{}", {}, "number = '{}': Field required"),
+        ('{"number": "030,1"}', {}, "number = '030,1': String should match"),
+        ('{"number": "030", "pbx": "elsewhere"}', {}, "pbx = 'elsewhere': must be one of pbx"),
+        ('{"number": "030", "from": "me"}', {}, "from = 'me': Extra inputs"),
+        ('{"number": "030"}', {"Idempotency-Key": "a b"}, "Idempotency-Key = 'a b'"),
     ):
         authorized = {"Authorization": BEARER, **headers}
         async with api.client.post(path, data=body, headers=authorized) as answer:

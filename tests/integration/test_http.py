@@ -34,15 +34,20 @@ async def test_an_account_shows_what_it_has_and_in_which_lots(api: Api, at: Book
     [lot] = body.pop("lots")
     amounts = {"granted": "5.000000", "available": "3.500000", "held": "1.500000"}
     amounts |= dict.fromkeys(("spent", "expired", "reversed"), "0.000000")
-    settings = ("overdraft", "low_below", "recharge_below", "recharge_amount")
     usage = body.pop("usage")
+    assert body.pop("recharge")["state"] == "off"
+    assert [one["amount"] for one in body.pop("expiring")] == ["0.000000"] * 3
+    assert body.pop("forecast")["calls"] == 1
     assert (usage["calls"], usage["day_spent"], usage["month_spent"]) == (1, *["1.500000"] * 2)
     assert body == {
         "id": at.account,
         "currency": "USD",
         "balance": "5.000000",
-        "recharging": None,
-        **dict.fromkeys(settings, "0.000000"),
+        "overdraft": "0.000000",
+        "low_below": None,
+        "low_percent": 20,
+        "recipients": None,
+        "unbooked": [],
         **amounts,
         "profile": {},
         "limits": dict.fromkeys(("calls", "per_minute", "day", "month")),

@@ -5,7 +5,11 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from gateway.admin.settings import NAMES
+from gateway.cli import cli
 from gateway.ledger.outcomes import NEVER_MS
 from gateway.notices.kinds import Kind
 from gateway.notices.mail import mail_of
@@ -46,7 +50,7 @@ SAID: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     Kind.LOW: (
         "contoso: balance is low, 12.50 USD available",
         ("fell below 40.00 USD.",),
-        ("coinbox accounts recharge contoso", GRANT),
+        ("coinbox accounts recharge contoso AMOUNT", GRANT),
     ),
     Kind.EXHAUSTED: (
         "contoso: balance is used up",
@@ -69,6 +73,13 @@ SAID: dict[Kind, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("coinbox accounts show contoso", GRANT, "coinbox accounts reverse contoso AMOUNT"),
     ),
 }
+
+OTHERS = (
+    notice(Kind.RECHARGED, declined="card_expired"),
+    notice(Kind.RECHARGE_FAILED, next="retry"),
+    notice(Kind.EXHAUSTED, recharge="capped"),
+    notice(Kind.PAYMENT_FLAGGED, asked=""),
+)
 
 
 def arrived(told: Notice) -> EmailMessage:
@@ -161,7 +172,7 @@ def test_amounts_have_two_decimals_or_as_many_as_they_need() -> None:
             Kind.PAYMENT_FLAGGED,
             {"asked": "", "reason": "currency_differs"},
             "in another currency than the account's, and is not credited. Its key is",
-            GRANT,
+            "coinbox accounts dismiss contoso pay_9",
         ),
         (
             Kind.PAYMENT_FLAGGED,
@@ -177,6 +188,24 @@ def test_a_mail_says_what_became_of_it(
     text = part(arrived(notice(kind, **other)), "plain")
     assert happened in flat(text)
     assert command in text
+
+
+def commands_of(mail: EmailMessage) -> list[list[str]]:
+    lines = part(mail, "plain").splitlines()
+    return [line.split()[1:] for line in lines if line.startswith("    coinbox ")]
+
+
+@pytest.mark.parametrize("told", [*map(notice, Kind), *OTHERS])
+def test_every_command_that_a_mail_names_is_there(told: Notice) -> None:
+    coinbox = get_command(cli)
+    for group, name, *arguments in commands_of(arrived(told)):
+        assert isinstance(coinbox, TyperGroup)
+        commands = coinbox.commands[group]
+        assert isinstance(commands, TyperGroup)
+        options = {option for one in commands.commands[name].params for option in one.opts}
+        assert {word for word in arguments if word.startswith("--")} <= options
+        if "--set" in arguments:
+            assert arguments[-1].partition("=")[0] in NAMES
 
 
 def test_a_subject_stays_on_its_line_however_long_the_account_is() -> None:
