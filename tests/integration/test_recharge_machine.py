@@ -5,10 +5,18 @@ from tests.conftest import Store
 from tests.integration.books import Books, funded, told
 
 
-async def claimed(store: Store, methods: str = "", **settings: int) -> tuple[Books, str]:
+async def claimed(
+    store: Store, methods: str = "", *, day_max: int = 5, month_max: int = 0
+) -> tuple[Books, str]:
     """Open an account with 50, below its trigger of 100: a recharge of 200 is claimed."""
     at = await funded(store, 50)
-    await at.open(methods=methods, recharge_below=100, recharge_amount=200, **settings)
+    await at.open(
+        methods=methods,
+        recharge_below=100,
+        recharge_amount=200,
+        recharge_day_max=day_max,
+        recharge_month_max=month_max,
+    )
     return at, await key(at)
 
 
@@ -162,7 +170,7 @@ async def test_a_recharge_that_nobody_was_asked_for_is_dropped_when_it_is_stoppe
 
 async def test_no_more_recharges_are_made_than_a_day_allows(store: Store) -> None:
     # R2.
-    at, _ = await claimed(store, recharge_day_max=2)
+    at, _ = await claimed(store, day_max=2)
     for call in range(2):
         await at.pay(await key(at), 200)
         await at.hold(f"call-{call}", (60, 200))
@@ -175,7 +183,7 @@ async def test_no_more_recharges_are_made_than_a_day_allows(store: Store) -> Non
 
 
 async def test_no_more_is_recharged_than_a_month_allows(store: Store) -> None:
-    at, first = await claimed(store, recharge_month_max=399)
+    at, first = await claimed(store, month_max=399)
     await at.pay(first, 200)
     await at.hold("call", (60, 200))
     assert await state(at) == ("capped", "")
@@ -183,7 +191,7 @@ async def test_no_more_is_recharged_than_a_month_allows(store: Store) -> None:
 
 
 async def test_what_fails_does_not_count_and_what_is_paid_late_does(store: Store) -> None:
-    at, first = await claimed(store, recharge_day_max=1, recharge_month_max=200)
+    at, first = await claimed(store, day_max=1, month_max=200)
     await at.fail_recharge(first, 3600)
     recharge = (await at.statement()).recharge
     assert (recharge.day_count, recharge.month_micros) == (0, 0)
@@ -193,7 +201,7 @@ async def test_what_fails_does_not_count_and_what_is_paid_late_does(store: Store
 
 
 async def test_an_admin_may_ask_for_a_recharge_whatever_stands_in_its_way(store: Store) -> None:
-    at, first = await claimed(store, "card", recharge_day_max=1)
+    at, first = await claimed(store, "card", day_max=1)
     ask = at.store.ledger.request_recharge
     assert await ask(at.account, "early", 70) == Refused("under_way")
     await at.fail_recharge(first, 3600, lasting=True)
