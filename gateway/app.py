@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import random
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -46,14 +47,19 @@ from gateway.ledger.store import Store
 from gateway.notices import outbox
 from gateway.notices.mail import Mailer
 from gateway.notices.outbox import Outbox
-from gateway.notices.recipients import Recipient, parse_recipients
+from gateway.notices.recipients import parse_recipients
 from gateway.notices.webhook import WebhookSender
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.case import Rules
-from gateway.recharge.inbox import Inbox
+from gateway.recharge.attempt import Attempt
+from gateway.recharge.inbox import WebhookInbox
+from gateway.recharge.providers.charge import Provider
+from gateway.recharge.providers.stripe import StripeProvider
 from gateway.recharge.providers.webhook import WebhookProvider
-from gateway.recharge.recharger import Recharger
+from gateway.recharge.recharger import KIND, Recharger
+from gateway.recharge.reports import Inbox, Reports
+from gateway.recharge.stripe_inbox import StripeInbox
 
 _log = structlog.get_logger()
 
@@ -171,19 +177,9 @@ def _join(
     ]
     agi = FastAgi(authorizer.authorize, authorizer.quote, conferences.join)
     draining = asyncio.Event()
-    retry_seconds = settings.payments.retry_seconds
-    webhook_secret = config.webhook_secret(settings)
-    inbox = Inbox(ledger, webhook_secret, retry_seconds=retry_seconds)
-    jobs = Jobs(store, outbox.GROUP)
-    telling = Outbox(
-        jobs,
-        statements,
-        readers(store),
-        store.shards,
-        operator=_operator(settings),
-        mail=Mailer(settings.mail),
-        webhook=WebhookSender(config.notice_secret(settings), session),
-    )
+    recharger, inboxes = _recharging(settings, ledger, store, session)
+    untold = Jobs(store, outbox.GROUP)
+    telling = _telling(settings, untold, store, session)
     tables = [
         health.routes(
             statements,
@@ -194,8 +190,8 @@ def _join(
         funding.routes(ledger, statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
-        notices.routes(jobs),
-        payments.routes(inbox),
+        notices.routes(untold),
+        payments.routes(inboxes),
         quotes.routes(decider),
         ratecards.routes(published.versions_folder(settings), lambda: decider.rules.cards.versions),
     ]
@@ -209,23 +205,53 @@ def _join(
         app.serve(
             settings.http.host, settings.http.port, config.http_token(settings), tables, public
         ),
+        recharger.run(),
     ]
-    if settings.payments.url:
-        provider = WebhookProvider(settings.payments.url, webhook_secret, session)
-        parts.append(
-            Recharger(
-                ledger, statements, readers(store), provider, retry_seconds=retry_seconds
-            ).run()
-        )
     return _Gateway(agi, followers, parts, draining)
 
 
-def _operator(settings: Settings) -> tuple[Recipient, ...]:
+def _recharging(
+    settings: Settings, ledger: Ledger, store: Store, session: aiohttp.ClientSession
+) -> tuple[Recharger, dict[str, Inbox]]:
+    """Join what asks the provider, and what it reports to, by its path."""
+    retry_seconds = settings.payments.retry_seconds
+    chance = random.SystemRandom().random
+    reports = Reports(ledger, retry_seconds=retry_seconds, chance=chance)
+    secret = config.webhook_secret(settings)
+    inboxes: dict[str, Inbox] = {"/webhooks/payments": WebhookInbox(reports, secret)}
+    provider: Provider | None = None
+    if settings.payments.url:
+        provider = WebhookProvider(settings.payments.url, secret, session)
+    elif settings.stripe.key:
+        provider = StripeProvider(settings.stripe.key, settings.stripe.url, session)
+        inboxes["/webhooks/stripe"] = StripeInbox(reports, provider, settings.stripe.webhook_secret)
+    jobs = Jobs(store, KIND)
+    attempt = (
+        Attempt(ledger, jobs, provider, retry_seconds=retry_seconds, chance=chance)
+        if provider
+        else None
+    )
+    return Recharger(jobs, readers(store), store.shards, attempt), inboxes
+
+
+def _telling(
+    settings: Settings, untold: Jobs, store: Store, session: aiohttp.ClientSession
+) -> Outbox:
+    """Join what tells of events. Raises BadInputError for wrong recipients."""
     text = settings.notices.operator
     try:
-        return parse_recipients(text)
+        operator = parse_recipients(text)
     except ValueError as error:
         raise BadInputError([Fault("settings", "notices.operator", text, str(error))]) from error
+    return Outbox(
+        untold,
+        Statements(store),
+        readers(store),
+        store.shards,
+        operator=operator,
+        mail=Mailer(settings.mail),
+        webhook=WebhookSender(config.notice_secret(settings), session),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ _STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
 # Keys whose values belong on no screen.
 _SECRET = re.compile(
-    r"pbx\..*\.secret|http\.token|mail\.password|(payments|notices)\.webhook_secret"
+    r"pbx\..*\.secret|http\.token|mail\.password|(?:payments|notices)\.webhook_secret"
+    r"|stripe(?:\..*)?"
 )
 _LOGIN = re.compile(r"(?<=//)[^/]*@|\?.*")
 
@@ -168,6 +169,22 @@ class PaymentSettings(_Section):
     retry_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
 
 
+class StripeSettings(_Section):
+    """Stripe as the payment provider: our key there, and the secret that signs its events."""
+
+    key: Annotated[str, Field(pattern=r"^$|^[sr]k_\S+$")] = ""
+    webhook_secret: Annotated[str, Field(pattern=r"^$|^whsec_\S+$", validate_default=True)] = ""
+    url: Annotated[str, Field(pattern=r"^$|^https?://.+$")] = ""
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_set_with_the_key(cls, secret: str, info: ValidationInfo) -> str:
+        if info.data.get("key") and not secret:
+            message = "must be set where stripe.key is: Stripe shows it with the endpoint"
+            raise ValueError(message)
+        return secret
+
+
 def _is_address(text: str) -> str:
     if text and not names.ADDRESS.fullmatch(parseaddr(text)[1]):
         message = "must be a mail address, as coinbox@example.com or Coinbox <coinbox@example.com>"
@@ -246,9 +263,19 @@ class Settings(BaseSettings):
     dialing: DialingSettings = DialingSettings()
     calls: CallSettings = CallSettings()
     payments: PaymentSettings = PaymentSettings()
+    stripe: StripeSettings = StripeSettings()
     mail: MailSettings = MailSettings()
     notices: NoticeSettings = NoticeSettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("stripe")
+    @classmethod
+    def _is_the_only_provider(cls, stripe: StripeSettings, info: ValidationInfo) -> StripeSettings:
+        payments = info.data.get("payments")
+        if stripe.key and payments is not None and payments.url:
+            message = "stripe.key and payments.url are both set: there is one provider"
+            raise ValueError(message)
+        return stripe
 
     @classmethod
     def settings_customise_sources(

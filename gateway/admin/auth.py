@@ -5,7 +5,7 @@ import hmac
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/webhooks/payments"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/webhooks/payments", "/webhooks/stripe"})
 
 
 def bearer(token: str, *public: str) -> Middleware:

@@ -1,115 +1,100 @@
-"""Payments that a provider reports by webhook."""
+"""Payments that a provider of one's own reports, by messages as Standard Webhooks has them."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from standardwebhooks import Webhook, WebhookVerificationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from standardwebhooks import Webhook
 
 from gateway import names
-from gateway.ledger.ledger import Ledger
-from gateway.ledger.outcomes import Refused
 from gateway.money import parse_amount
-
-_log = structlog.get_logger()
-
-
-class NotAuthenticError(Exception):
-    """The signature, or its timestamp, does not hold."""
+from gateway.recharge.declines import as_reason
+from gateway.recharge.reports import Effect, Report, Reports, UnusableError
+from gateway.recharge.signatures import check_standard
 
 
-class UnusableError(Exception):
-    """The message is signed but cannot be booked; sending it again would not help."""
+def _is_amount(amount: str) -> str:
+    if parse_amount(amount) == 0:
+        raise ValueError("must be more than 0")
+    return amount
+
+
+_Amount = Annotated[str, AfterValidator(_is_amount)]
 
 
 class _Payment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    payment_id: str = Field(min_length=1)
+    payment_id: str = Field(pattern=f"^{names.REFERENCE.pattern}$")
     idempotency_key: str = Field(pattern=f"^{names.REFERENCE.pattern}$")
     account: str = Field(pattern=f"^{names.ACCOUNT.pattern}$")
-    amount: str
-    currency: str
+    amount: _Amount
+    currency: str = Field(pattern=f"^{names.CURRENCY.pattern}$")
     reason: str | None = None
 
-    @field_validator("amount")
-    @classmethod
-    def _is_amount(cls, amount: str) -> str:
-        if parse_amount(amount) == 0:
-            message = "must be more than 0"
-            raise ValueError(message)
-        return amount
+
+class _Refund(_Payment):
+    refunded: _Amount
+
+
+class _Type(BaseModel):
+    type: str
 
 
 class _Message(BaseModel):
-    type: str
     data: _Payment
 
 
-class Inbox:
-    """Books reported payments, each once, however often and whenever they are reported."""
+class _RefundMessage(_Message):
+    data: _Refund
 
-    def __init__(self, ledger: Ledger, secret: str, *, retry_seconds: int) -> None:
+
+_MESSAGES: Mapping[str, tuple[Effect, type[_Message]]] = {
+    "payment.succeeded": (Effect.SUCCEEDED, _Message),
+    "payment.failed": (Effect.FAILED, _Message),
+    "payment.refunded": (Effect.REFUNDED, _RefundMessage),
+    "payment.disputed": (Effect.DISPUTED, _Message),
+}
+
+
+class WebhookInbox:
+    """Takes in messages of a provider of one's own."""
+
+    def __init__(self, reports: Reports, secret: str) -> None:
         """Accept what is signed with ``secret`` (``whsec_...``)."""
-        self._ledger = ledger
-        self._webhook = Webhook(secret)
-        self._retry_seconds = retry_seconds
+        self._reports = reports
+        self._signer = Webhook(secret)
 
-    async def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Take in one message.
-
-        Raises NotAuthenticError, UnusableError, and LedgerUnavailableError: only after that last
-        one should the sender try again.
-        """
-        message = self._verified(body, headers)
-        payment = message.data
-        match message.type:
-            case "payment.succeeded":
-                # The key, not the payment's own id, is the reference: a recharge that is also
-                # confirmed by the reply to its request is then the same lot.
-                outcome = await self._ledger.grant(
-                    payment.account,
-                    payment.idempotency_key,
-                    parse_amount(payment.amount),
-                    payment.currency,
-                )
-                if isinstance(outcome, Refused):
-                    _log.error(
-                        "payment.not_booked",
-                        account=payment.account,
-                        payment=payment.payment_id,
-                        key=payment.idempotency_key,
-                        reason=outcome.reason,
-                    )
-                    raise UnusableError(outcome.reason)
-            case "payment.failed":
-                await self._ledger.fail_recharge(
-                    payment.account,
-                    payment.idempotency_key,
-                    payment.reason or "",
-                    pause_seconds=self._retry_seconds,
-                )
-            case unknown:
-                message_text = f"unknown type {unknown!r}"
-                raise UnusableError(message_text)
-        _log.info(
-            message.type,
-            account=payment.account,
-            payment=payment.payment_id,
-            key=payment.idempotency_key,
-            amount=payment.amount,
-        )
-
-    def _verified(self, body: bytes, headers: Mapping[str, str]) -> _Message:
+    async def receive(self, body: bytes, headers: Mapping[str, str], now_seconds: float) -> None:
+        """Take in one message, as `reports.Inbox` says."""
+        check_standard(self._signer, body, headers, now_seconds)
         try:
-            self._webhook.verify(body, dict(headers), json_parse=False)
-        except (WebhookVerificationError, ValueError) as error:
-            # The library lets a malformed signature through as a ValueError.
-            raise NotAuthenticError(str(error)) from error
-        try:
-            return _Message.model_validate_json(body)
+            report = _report(body)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-            )
-            raise UnusableError(faults) from error
+            raise UnusableError(faults(error)) from error
+        await self._reports.book(report)
+
+
+def _report(body: bytes) -> Report:
+    told = _Type.model_validate_json(body).type
+    if told not in _MESSAGES:
+        raise UnusableError(f"unknown type {told!r}")
+    effect, model = _MESSAGES[told]
+    payment = model.model_validate_json(body).data
+    return Report(
+        effect,
+        account=payment.account,
+        key=payment.idempotency_key,
+        payment=payment.payment_id,
+        micros=parse_amount(payment.amount),
+        currency=payment.currency,
+        reason=as_reason(payment.reason) if effect is Effect.FAILED else "",
+        refunded=parse_amount(payment.refunded) if isinstance(payment, _Refund) else 0,
+    )
+
+
+def faults(error: ValidationError) -> str:
+    """Name what is wrong with a message, without what it holds."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+    )

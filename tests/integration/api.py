@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,15 @@ from gateway.notices import outbox
 from gateway.published import keep_versions
 from gateway.rating.case import Rules
 from gateway.rating.ratecard import RateCard
-from gateway.recharge.inbox import Inbox
+from gateway.recharge.inbox import WebhookInbox
+from gateway.recharge.reports import Inbox, Reports
 from tests.conftest import Store
 from tests.integration.agi import listening
 from tests.unit.cases import plans
 from tests.unit.rates import card
 
 BEARER = "Bearer s3cret"
+RETRY_SECONDS = 3600
 SIGNER = "whsec_Y29pbmJveC1pbnRlZ3JhdGlvbi10ZXN0cw=="
 
 
@@ -67,7 +69,12 @@ class Api:
 
 @asynccontextmanager
 async def serving(
-    store: Store, port: int, folder: Path, *, public: bool = False
+    store: Store,
+    port: int,
+    folder: Path,
+    *,
+    public: bool = False,
+    inboxes: Callable[[Reports], Mapping[str, Inbox]] = lambda _: {},
 ) -> AsyncIterator[Api]:
     """Serve the API on the store, and the cards on a folder, while inside."""
     cards = card("44,Britain,0.6,0,1,1,USD")
@@ -75,6 +82,8 @@ async def serving(
     decider = Decider(store.statements, Rules(cards, plans()))
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         served = Api(client, port, cards)
+        reports = Reports(store.ledger, retry_seconds=RETRY_SECONDS, chance=lambda: 0.5)
+        paths = {"/webhooks/payments": WebhookInbox(reports, SIGNER), **inboxes(reports)}
         tables = [
             health.routes(
                 store.statements, lambda: {"pbx": served.following}, lambda: served.draining
@@ -84,7 +93,7 @@ async def serving(
             calls.routes(list),
             conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
             notices.routes(Jobs(store.store, outbox.GROUP)),
-            payments.routes(Inbox(store.ledger, SIGNER, retry_seconds=60)),
+            payments.routes(paths),
             quotes.routes(decider),
             ratecards.routes(folder, lambda: decider.rules.cards.versions),
         ]

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -8,7 +8,8 @@ import aiohttp
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-Behaviour = Literal["succeed", "pend", "decline", "fail", "lose_reply", "hang"]
+Behaviour = Literal["succeed", "pend", "decline", "fail", "lose_reply", "hang", "charge_and_hang"]
+Message = Literal["payment.succeeded", "payment.failed", "payment.refunded", "payment.disputed"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Charge:
 
     key: str
     account: str
+    method: str
     amount: str
     currency: str
     payment_id: str
@@ -30,6 +32,9 @@ class Orders:
 
     behaviour: Behaviour = "succeed"
     reason: str = "card_expired"  # of a decline
+    declines: dict[str, str] = field(default_factory=dict)  # reasons, by method
+    amount: str | None = None  # what is paid in place of what was asked for
+    currency: str | None = None
     webhooks: int = 1  # how often each payment is reported
     webhook_delay_seconds: float = 0.0
 
@@ -38,15 +43,17 @@ class Orders:
 class Provider:
     """A payment provider: answers charges once a key, and reports them by signed webhook.
 
-    `lose_reply` charges and answers 500, `fail` answers 500 and charges nothing,
-    `hang` never answers.
+    `lose_reply` charges and answers 500, `charge_and_hang` charges and never answers, `fail`
+    answers 500 and charges nothing, `hang` never answers, whatever is asked; `pend` is still
+    pending when it is asked about.
     """
 
     port: int
     secret: str
     webhook_url: str
     orders: Orders = field(default_factory=Orders)
-    requests: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)  # keys of charges that were asked for
+    questions: list[str] = field(default_factory=list)  # keys that were asked about
     charges: dict[str, Charge] = field(default_factory=dict)
     delivered: list[int] = field(default_factory=list)  # HTTP status of each webhook sent
     _runner: web.AppRunner | None = None
@@ -58,27 +65,43 @@ class Provider:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/charges", self._charge)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await self.listen()
         await self._deliveries.__aenter__()
 
     async def stop(self) -> None:
         self._stopping.set()
         await self._deliveries.__aexit__(None, None, None)
+        await self.refuse()
+
+    async def listen(self) -> None:
+        app = web.Application()
+        app.router.add_post("/charges", self._charge)
+        app.router.add_get("/charges/{key}", self._found)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def refuse(self) -> None:
+        """Refuse connections until it listens again; what it knows stays."""
         if self._runner:
             await self._runner.cleanup()
+            self._runner = None
 
     async def report(
-        self, charge: Charge, *, secret: str | None = None, age: timedelta = timedelta()
+        self,
+        charge: Charge,
+        message: Message | None = None,
+        *,
+        refunded: str | None = None,
+        secret: str | None = None,
+        age: timedelta = timedelta(),
     ) -> int:
-        """Send the webhook of a charge, and give the gateway's HTTP status."""
+        """Send a webhook of a charge, and give the gateway's HTTP status."""
         at = datetime.now(UTC) - age
-        body = json.dumps(_event(charge, at))
+        told = message or _outcome(charge)
+        body = json.dumps(_event(charge, told, refunded, at))
         headers = _headers(
-            secret or self.secret, f"msg_{charge.payment_id}_{charge.status}", at, body
+            secret or self.secret, f"msg_{charge.payment_id}_{told}_{refunded}", at, body
         )
         async with (
             aiohttp.ClientSession() as session,
@@ -86,12 +109,42 @@ class Provider:
         ):
             return answer.status
 
+    def settle(self, key: str, reason: str | None = None) -> Charge:
+        """Decide a charge that was pending, or another way than before."""
+        status = "declined" if reason else "succeeded"
+        self.charges[key] = replace(self.charges[key], status=status, reason=reason)
+        return self.charges[key]
+
     async def _charge(self, request: web.Request) -> web.Response:
-        body = await request.text()
         key = request.headers.get("Idempotency-Key", "")
         self.requests.append(key)
+        body = await request.text()
+        if refusal := await self._refusal(request, body):
+            return refusal
+        if key not in self.charges:
+            self.charges[key] = self._new_charge(key, json.loads(body))
+            self._deliveries.create_task(self._deliver(self.charges[key]))
+        match self.orders.behaviour:
+            case "lose_reply":
+                return web.json_response({"error": "out of order"}, status=500)
+            case "charge_and_hang":
+                await self._stopping.wait()
+        charge = self.charges[key]
+        codes = {"declined": 402, "pending": 202, "succeeded": 200}
+        return web.json_response(_answer(charge), status=codes[charge.status])
+
+    async def _found(self, request: web.Request) -> web.Response:
+        key = request.match_info["key"]
+        self.questions.append(key)
+        if refusal := await self._refusal(request, ""):
+            return refusal
+        if key not in self.charges:
+            return web.json_response({"status": "not_found"}, status=404)
+        return web.json_response(_answer(self.charges[key]))
+
+    async def _refusal(self, request: web.Request, body: str) -> web.Response | None:
         try:
-            Webhook(self.secret).verify(body, dict(request.headers))
+            Webhook(self.secret).verify(body, dict(request.headers), json_parse=False)
         except WebhookVerificationError:
             return web.json_response({"error": "bad signature"}, status=401)
         behaviour = self.orders.behaviour
@@ -99,23 +152,22 @@ class Provider:
             await self._stopping.wait()
         if behaviour in ("hang", "fail"):
             return web.json_response({"error": "out of order"}, status=500)
-        if key not in self.charges:
-            self.charges[key] = self._new_charge(key, json.loads(body))
-            self._deliveries.create_task(self._deliver(self.charges[key]))
-        if behaviour == "lose_reply":
-            return web.json_response({"error": "out of order"}, status=500)
-        return _reply(self.charges[key], pending=behaviour == "pend")
+        return None
 
     def _new_charge(self, key: str, asked: dict[str, str]) -> Charge:
-        declined = self.orders.behaviour == "decline"
+        reason = self.orders.declines.get(asked["method"])
+        if self.orders.behaviour == "decline":
+            reason = self.orders.reason
+        pending = self.orders.behaviour == "pend"
         return Charge(
             key=key,
             account=asked["account"],
-            amount=asked["amount"],
-            currency=asked["currency"],
+            method=asked["method"],
+            amount=self.orders.amount or asked["amount"],
+            currency=self.orders.currency or asked["currency"],
             payment_id=f"pay_{len(self.charges) + 1}",
-            status="declined" if declined else "succeeded",
-            reason=self.orders.reason if declined else None,
+            status="declined" if reason else "pending" if pending else "succeeded",
+            reason=reason,
         )
 
     async def _deliver(self, charge: Charge) -> None:
@@ -124,7 +176,9 @@ class Provider:
                 await self._stopping.wait()
         except TimeoutError:
             for _ in range(self.orders.webhooks):
-                self.delivered.append(await self._report_or_zero(charge))
+                if self.charges[charge.key].status == "pending":
+                    self.settle(charge.key)
+                self.delivered.append(await self._report_or_zero(self.charges[charge.key]))
 
     async def _report_or_zero(self, charge: Charge) -> int:
         try:
@@ -133,29 +187,34 @@ class Provider:
             return 0
 
 
-def _reply(charge: Charge, *, pending: bool) -> web.Response:
-    if charge.status == "declined":
-        status, answer = 402, {"status": "declined", "reason": charge.reason}
-    elif pending:
-        status, answer = 202, {"status": "pending"}
-    else:
-        status, answer = 200, {"status": "succeeded"}
-    return web.json_response({**answer, "payment_id": charge.payment_id}, status=status)
-
-
-def _event(charge: Charge, at: datetime) -> dict[str, object]:
+def _answer(charge: Charge) -> dict[str, str | None]:
     return {
-        "type": "payment.failed" if charge.status == "declined" else "payment.succeeded",
-        "timestamp": at.isoformat(),
-        "data": {
-            "payment_id": charge.payment_id,
-            "idempotency_key": charge.key,
-            "account": charge.account,
-            "amount": charge.amount,
-            "currency": charge.currency,
-            "reason": charge.reason,
-        },
+        "status": charge.status,
+        "payment_id": charge.payment_id,
+        "amount": charge.amount,
+        "currency": charge.currency,
+        "reason": charge.reason,
     }
+
+
+def _outcome(charge: Charge) -> Message:
+    return "payment.failed" if charge.status == "declined" else "payment.succeeded"
+
+
+def _event(
+    charge: Charge, message: Message, refunded: str | None, at: datetime
+) -> dict[str, object]:
+    data = {
+        "payment_id": charge.payment_id,
+        "idempotency_key": charge.key,
+        "account": charge.account,
+        "amount": charge.amount,
+        "currency": charge.currency,
+        "reason": charge.reason,
+    }
+    if refunded is not None:
+        data["refunded"] = refunded
+    return {"type": message, "timestamp": at.isoformat(), "data": data}
 
 
 def _headers(secret: str, message_id: str, at: datetime, body: str) -> dict[str, str]:

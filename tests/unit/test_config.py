@@ -112,6 +112,42 @@ def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, s
     assert faults(file) == [(str(file), "payments.webhook_secret", "(not shown)")]
 
 
+def test_stripe_is_set_by_a_key_and_the_secret_of_its_events(file: Path) -> None:
+    file.write_text('[stripe]\nkey = "sk_live_1"\nwebhook_secret = "whsec_1"')
+    stripe = config.load(file).stripe
+    assert (stripe.key, stripe.webhook_secret, stripe.url) == ("sk_live_1", "whsec_1", "")
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ('key = "hush"\nwebhook_secret = "whsec_1"', "stripe.key"),
+        ('key = "pk_live_hush"\nwebhook_secret = "whsec_1"', "stripe.key"),
+        ('webhook_secret = "hush"', "stripe.webhook_secret"),
+        ('key = "sk_hush"', "stripe.webhook_secret"),
+        ('key = "rk_hush"\nwebhook_secret = ""', "stripe.webhook_secret"),
+        ('webhok_secret = "hush"', "stripe.webhok_secret"),
+    ],
+)
+def test_what_is_wrong_about_stripe_is_named_and_not_shown(
+    file: Path, section: str, key: str
+) -> None:
+    file.write_text(f"[stripe]\n{section}")
+    assert faults(file) == [(str(file), key, "(not shown)")]
+
+
+def test_two_providers_are_one_too_many(file: Path) -> None:
+    file.write_text(
+        '[payments]\nurl = "https://pay.example"\n'
+        '[stripe]\nkey = "sk_hush"\nwebhook_secret = "whsec_1"'
+    )
+    with pytest.raises(BadInputError) as refused:
+        config.load(file)
+    [fault] = refused.value.faults
+    assert "stripe.key and payments.url are both set" in str(fault)
+    assert "hush" not in str(fault)
+
+
 def test_an_address_that_is_wrong_is_shown_without_its_password(file: Path) -> None:
     file.write_text('[store]\nurl = "redi://gateway:hush@store:6379/0?password=hush"')
     assert faults(file) == [(str(file), "store.url", "redi://store:6379/0")]

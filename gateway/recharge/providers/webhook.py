@@ -4,46 +4,28 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from http import HTTPStatus
+from typing import Annotated, Literal
 
 import aiohttp
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from standardwebhooks import Webhook
 
-from gateway.money import format_amount
+from gateway import names
+from gateway.money import format_amount, parse_amount
+from gateway.recharge.declines import as_reason
+from gateway.recharge.providers.charge import REPLY_SECONDS_MAX, Charge, Reply, Status
 
-REPLY_SECONDS_MAX = 20
 BODY_BYTES_MAX = 65_536
 
-
-class Status(StrEnum):
-    """What is known of a charge."""
-
-    SUCCEEDED = "succeeded"
-    PENDING = "pending"
-    DECLINED = "declined"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A charge that is asked for; ``key`` makes asking again harmless."""
-
-    key: str
-    account: str
-    micros: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The provider's answer, or that there was none to rely on."""
-
-    status: Status
-    reason: str = ""
+# Which answers belong to which status codes.
+_ANSWERS = {
+    ("POST", 200): (Status.SUCCEEDED,),
+    ("POST", 202): (Status.PENDING,),
+    ("POST", 402): (Status.DECLINED,),
+    ("GET", 200): (Status.SUCCEEDED, Status.PENDING, Status.DECLINED),
+    ("GET", 404): (Status.NOT_FOUND,),
+}
 
 
 class WebhookProvider:
@@ -63,8 +45,19 @@ class WebhookProvider:
                 "account": charge.account,
                 "amount": format_amount(charge.micros),
                 "currency": charge.currency,
+                "method": charge.method,
             }
         )
+        return await self._asked("POST", self._url, charge, body)
+
+    async def find(self, charge: Charge, since_ms: int) -> Reply:
+        """Ask what became of a charge; the provider knows its key for ever."""
+        del since_ms
+        return await self._asked("GET", f"{self._url}/{charge.key}", charge, "")
+
+    async def _asked(
+        self, method: Literal["GET", "POST"], url: str, charge: Charge, body: str
+    ) -> Reply:
         now = datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
@@ -75,29 +68,48 @@ class WebhookProvider:
         }
         timeout = aiohttp.ClientTimeout(total=REPLY_SECONDS_MAX)
         try:
-            async with self._session.post(
-                self._url, data=body, headers=headers, timeout=timeout
+            async with self._session.request(
+                method,
+                url,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                # What was signed for one address is not for another.
+                allow_redirects=False,
             ) as response:
-                return await _reply(response)
+                told = _Body.model_validate_json(await response.content.read(BODY_BYTES_MAX))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return Reply(Status.UNKNOWN, type(error).__name__)
+        return _reply(charge, told, method, response.status)
 
 
-_STATUSES = {
-    HTTPStatus.OK: Status.SUCCEEDED,
-    HTTPStatus.ACCEPTED: Status.PENDING,
-    HTTPStatus.PAYMENT_REQUIRED: Status.DECLINED,
-}
+def _is_amount(text: str) -> str:
+    if parse_amount(text) == 0:
+        raise ValueError("must be more than 0")
+    return text
 
 
 class _Body(BaseModel):
     status: Status
     reason: str | None = None
+    payment_id: Annotated[str, Field(pattern=f"^{names.REFERENCE.pattern}$")] | None = None
+    amount: Annotated[str, AfterValidator(_is_amount)] | None = None
+    currency: Annotated[str, Field(pattern=f"^{names.CURRENCY.pattern}$")] | None = None
 
 
-async def _reply(response: aiohttp.ClientResponse) -> Reply:
-    """Believe a status code only with the body that belongs to it. Raises ValueError."""
-    body = _Body.model_validate_json(await response.content.read(BODY_BYTES_MAX))
-    if _STATUSES.get(HTTPStatus(response.status)) is not body.status:
-        return Reply(Status.UNKNOWN, f"status {response.status}")
-    return Reply(body.status, body.reason or "")
+def _reply(charge: Charge, told: _Body, method: Literal["GET", "POST"], code: int) -> Reply:
+    """Believe a status code only with the body that belongs to it."""
+    if told.status not in _ANSWERS.get((method, code), ()):
+        return Reply(Status.UNKNOWN, f"status {code}")
+    if told.status is Status.DECLINED:
+        return Reply(told.status, as_reason(told.reason))
+    if told.status is not Status.SUCCEEDED:
+        return Reply(told.status)
+    if told.payment_id is None:
+        return Reply(Status.UNKNOWN, "no payment_id")
+    return Reply(
+        told.status,
+        payment=told.payment_id,
+        micros=charge.micros if told.amount is None else parse_amount(told.amount),
+        currency=told.currency or charge.currency,
+    )
