@@ -68,7 +68,7 @@ class RechargeStatus(StrEnum):
 class Asked:
     """A recharge that is under way: what its provider is to charge, and by which method.
 
-    ``status`` is what was known before this question; since ``begun_ms`` its key is known.
+    ``status`` is what was known before this question; its provider was asked first at ``begun_ms``.
     ``failures`` of others went before it, in a row.
     """
 

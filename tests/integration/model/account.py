@@ -391,9 +391,10 @@ class Account:
             )
 
     def flag(self, payment: str, key: str, reason: str, micros: int, currency: str) -> None:
-        """Set a payment aside, and tell it once."""
-        if payment not in self.unbooked:
-            self.unbooked[payment] = Unbooked(payment, key, micros, currency, reason)
+        """Set a payment aside, and tell it once for each reason."""
+        aside = Unbooked(payment, key, micros, currency, reason)
+        if self.unbooked.get(payment) != aside:
+            self.unbooked[payment] = aside
             self.tell_flag(payment, key, reason, micros, currency=currency)
 
     def tell_flag(

@@ -283,6 +283,8 @@ class Model(Accounts):
         claim = of.recharges.claim if of else None
         if not of or not claim or claim.key != key:
             return Refused("closed")
+        if (claim.status, status) == (RechargeStatus.CLAIMED, RechargeStatus.SUBMITTED):
+            claim.begun_ms = self.now_ms
         asked = of.recharges.asked(claim, of.currency, self.now_ms)
         if claim.status == RechargeStatus.CLAIMED or status == RechargeStatus.UNKNOWN:
             claim.status = status
