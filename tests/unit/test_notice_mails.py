@@ -176,6 +176,12 @@ def test_amounts_have_two_decimals_or_as_many_as_they_need() -> None:
         ),
         (
             Kind.PAYMENT_FLAGGED,
+            {"asked": "", "reason": "dispute_won"},
+            "its dispute is won, and what was taken back with it is not credited again.",
+            "coinbox accounts dismiss contoso pay_9",
+        ),
+        (
+            Kind.PAYMENT_FLAGGED,
             {"currency": "USD", "reason": "taken_back_short"},
             "so much of it was spent already. Taken back: 200.00 USD.",
             GRANT,
