@@ -12,7 +12,17 @@ import aiohttp
 import structlog
 
 from gateway import config, published
-from gateway.admin import accounts, app, calls, funding, health, payments, quotes, ratecards
+from gateway.admin import (
+    accounts,
+    app,
+    calls,
+    funding,
+    health,
+    notices,
+    payments,
+    quotes,
+    ratecards,
+)
 from gateway.admin import conferences as conferences_api
 from gateway.admin.health import Following
 from gateway.calls.authorizer import Authorizer
@@ -23,6 +33,7 @@ from gateway.calls.follow import Follower, Lease
 from gateway.calls.reconcile import Reconciler
 from gateway.calls.session import Pace
 from gateway.config import Settings
+from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.check import check, check_shards
 from gateway.ledger.cluster import open_servers
@@ -33,6 +44,11 @@ from gateway.ledger.leases import Leases
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
 from gateway.ledger.store import Store
+from gateway.notices import outbox
+from gateway.notices.mail import Mailer
+from gateway.notices.outbox import Outbox
+from gateway.notices.recipients import parse_recipients
+from gateway.notices.webhook import WebhookSender
 from gateway.pbx.ami import Ami
 from gateway.pbx.fastagi import FastAgi
 from gateway.rating.case import Rules
@@ -73,8 +89,8 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 async def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
-    Raises BadInputError for wrong cards or plans or an unsafe store, LedgerUnavailableError for a
-    store that is not there, OSError for a port that is taken.
+    Raises BadInputError for wrong cards, plans or recipients or an unsafe store,
+    LedgerUnavailableError for a store that is not there, OSError for a port that is taken.
     """
     rules = published.load_rules(settings)
     published.keep_versions(rules.cards, published.versions_folder(settings))
@@ -95,7 +111,9 @@ async def serve(settings: Settings) -> None:
             cluster, strict = settings.store.cluster, settings.store.strict
             await check(store.servers, cluster=cluster, strict=strict)
         await check_shards(store)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # Payments and notices have bounds of their own: who hangs keeps no connection from others.
+        connector = aiohttp.TCPConnector(limit=0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         gateway = _join(settings, rules, reload, store, session)
         async with asyncio.TaskGroup() as tasks:
             followers = [tasks.create_task(follower.run()) for follower in gateway.followers]
@@ -160,6 +178,8 @@ def _join(
     agi = FastAgi(authorizer.authorize, authorizer.quote, conferences.join)
     draining = asyncio.Event()
     recharger, inboxes = _recharging(settings, ledger, store, session)
+    untold = Jobs(store, outbox.GROUP)
+    telling = _telling(settings, untold, store, session)
     tables = [
         health.routes(
             statements,
@@ -170,6 +190,7 @@ def _join(
         funding.routes(ledger, statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
+        notices.routes(untold),
         payments.routes(inboxes),
         quotes.routes(decider),
         ratecards.routes(published.versions_folder(settings), lambda: decider.rules.cards.versions),
@@ -178,6 +199,7 @@ def _join(
     parts = [
         *(_hear(events, desks) for events in readers(store)),
         keep_expiring(store),
+        telling.run(),
         published.reload(reload, settings, decider.use),
         agi.serve(settings.agi.host, settings.agi.port),
         app.serve(
@@ -210,6 +232,26 @@ def _recharging(
         else None
     )
     return Recharger(jobs, readers(store), store.shards, attempt), inboxes
+
+
+def _telling(
+    settings: Settings, untold: Jobs, store: Store, session: aiohttp.ClientSession
+) -> Outbox:
+    """Join what tells of events. Raises BadInputError for wrong recipients."""
+    text = settings.notices.operator
+    try:
+        operator = parse_recipients(text)
+    except ValueError as error:
+        raise BadInputError([Fault("settings", "notices.operator", text, str(error))]) from error
+    return Outbox(
+        untold,
+        Statements(store),
+        readers(store),
+        store.shards,
+        operator=operator,
+        mail=Mailer(settings.mail),
+        webhook=WebhookSender(config.notice_secret(settings), session),
+    )
 
 
 @dataclass(frozen=True, slots=True)

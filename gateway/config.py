@@ -3,9 +3,11 @@
 import os
 import re
 import secrets
+import ssl
 import tomllib
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -35,7 +37,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 _STORE_URL = re.compile(r"(?:rediss?|unix)://.+")
 _SECRET_BYTES = 24
 # Keys whose values belong on no screen.
-_SECRET = re.compile(r"pbx\..*\.secret|http\.token|payments\.webhook_secret|stripe(?:\..*)?")
+_SECRET = re.compile(
+    r"pbx\..*\.secret|http\.token|mail\.password|(?:payments|notices)\.webhook_secret"
+    r"|stripe(?:\..*)?"
+)
 _LOGIN = re.compile(r"(?<=//)[^/]*@|\?.*")
 
 
@@ -180,6 +185,58 @@ class StripeSettings(_Section):
         return secret
 
 
+def _is_address(text: str) -> str:
+    if text and not names.ADDRESS.fullmatch(parseaddr(text)[1]):
+        message = "must be a mail address, as coinbox@example.com or Coinbox <coinbox@example.com>"
+        raise ValueError(message)
+    return text
+
+
+def _has_certificates(file: Path | None) -> Path | None:
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise ValueError(f"must be a file of certificates: {error}") from error
+    return file
+
+
+class MailSettings(_Section):
+    """The server that takes our mails; ``ca_file`` is whom to trust if not the system's."""
+
+    host: str = ""
+    port: Port = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = ""
+    sender: Annotated[
+        str, AfterValidator(_is_address), Field(pattern=r"^[^\r\n]*$", validate_default=True)
+    ] = ""
+    ca_file: Annotated[Path | None, AfterValidator(_has_certificates)] = None
+
+    @field_validator("password")
+    @classmethod
+    def _is_not_sent_in_the_clear(cls, password: str, info: ValidationInfo) -> str:
+        if password and info.data.get("tls") == "none":
+            message = 'must be empty with mail.tls = "none", which sends it in the clear'
+            raise ValueError(message)
+        return password
+
+    @field_validator("sender")
+    @classmethod
+    def _is_there(cls, sender: str, info: ValidationInfo) -> str:
+        if not sender and info.data.get("host"):
+            message = "must be set where mail.host is"
+            raise ValueError(message)
+        return sender
+
+
+class NoticeSettings(_Section):
+    """Who is told of all accounts, and the secret that signs what programs are told."""
+
+    operator: str = ""
+    webhook_secret: Annotated[str, AfterValidator(_is_webhook_secret)] = ""
+
+
 class LogSettings(_Section):
     """How much is logged, and how."""
 
@@ -207,6 +264,8 @@ class Settings(BaseSettings):
     calls: CallSettings = CallSettings()
     payments: PaymentSettings = PaymentSettings()
     stripe: StripeSettings = StripeSettings()
+    mail: MailSettings = MailSettings()
+    notices: NoticeSettings = NoticeSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("stripe")
@@ -282,7 +341,13 @@ def webhook_secret(settings: Settings) -> str:
     return f"whsec_{encoded}"
 
 
-def _generated(file: Path) -> str:
+def notice_secret(settings: Settings) -> str:
+    """Give the secret that signs notices: the one that was set, else one of our own."""
+    made = f"whsec_{b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
+    return settings.notices.webhook_secret or _generated(settings.data_dir / "notice-secret", made)
+
+
+def _generated(file: Path, made: str = "") -> str:
     """Make a secret once, and keep it for the gateway's own user alone."""
     with suppress(FileNotFoundError):
         return file.read_text()
@@ -290,6 +355,6 @@ def _generated(file: Path) -> str:
     # Written aside: one that is half written, on a full disk, must not stay.
     aside = file.with_suffix(".new")
     aside.touch(mode=0o600)
-    aside.write_text(secrets.token_urlsafe(_SECRET_BYTES))
+    aside.write_text(made or secrets.token_urlsafe(_SECRET_BYTES))
     aside.rename(file)
     return file.read_text()

@@ -21,6 +21,10 @@ REQUEST = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names a request for a call, and the call that comes of it."""
 PIN = re.compile(r"[0-9]{1,16}")
 CURRENCY = re.compile(r"[A-Z]{3}")
+ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}"
+)
+"""A mail address, as HTML has it; longer or quoted ones are not used by people."""
 
 
 def pbx_of(call_id: str) -> str:

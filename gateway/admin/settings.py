@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import BadInputError, Fault
 from gateway.money import parse_amount
+from gateway.notices.recipients import parse_recipients
 from gateway.rating import profile
 from gateway.rating.plan import Plans
 
@@ -54,7 +55,12 @@ def _methods(text: str) -> str:
     return text
 
 
-_WORDS: Mapping[str, Callable[[str], str]] = {"methods": _methods}
+def _recipients(text: str) -> str:
+    parse_recipients(text)
+    return text
+
+
+_WORDS: Mapping[str, Callable[[str], str]] = {"methods": _methods, "recipients": _recipients}
 USER_NAMES = tuple(name for name in (*profile.NAMES, *_LIMITS) if name not in profile.ACCOUNT_ONLY)
 NAMES = (*profile.NAMES, *_LIMITS, *_AMOUNTS, *_WORDS)
 

@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from gateway import app, config, logs
-from gateway.cli import conferences, funding, ratecard, users
+from gateway.cli import conferences, funding, notices, ratecard, users
 from gateway.cli.audit import audit
 from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
@@ -25,6 +25,7 @@ cli = typer.Typer(
 cli.add_typer(funding.commands, name="accounts")
 cli.add_typer(users.commands, name="users")
 cli.add_typer(conferences.commands, name="conferences")
+cli.add_typer(notices.commands, name="notices")
 cli.add_typer(ratecard.commands, name="ratecard")
 cli.command()(audit)
 cli.command()(quote)

@@ -24,6 +24,10 @@ _TRIM_SECONDS = 60.0
 # For those who follow: longer than any slice, so that a call that is told later has ended.
 _KEPT_SECONDS = 600
 
+# Those who act on events; each gets every event, though it may begin later than the others, such as
+# when a payment provider is set.
+GROUPS = frozenset({"recharge", "notices"})
+
 T = TypeVar("T")
 
 
@@ -128,6 +132,8 @@ class Events:
         kept = f"{(seconds - _KEPT_SECONDS) * 1000}-0"
         for stream in self._streams:
             groups = await self._redis.xinfo_groups(stream)
+            if not {group["name"] for group in groups} >= GROUPS:
+                continue
             needed = [await self._oldest_needed(stream, group) for group in groups]
             oldest = min([kept, *needed], key=entry_id)
             await self._redis.xtrim(stream, minid=oldest, approximate=False)

@@ -9,12 +9,15 @@ from gateway.ledger import keys, scripts
 from gateway.ledger.events import Event, Events
 from gateway.ledger.store import Store, reached
 
+_ERROR_MAX = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to be done. ``tries`` is the number of this try, ``error`` why the last failed.
 
-    It is dead if it was given up; ``since_ms`` is when the event was taken in.
+    It is dead if it was given up. ``since_ms`` is when the event was taken in, or when somebody
+    wanted the job tried again.
     """
 
     shard: keys.Shard
@@ -69,11 +72,11 @@ class Jobs:
 
     async def bury(self, job: Job, error: str) -> None:
         """Give a job up until somebody wants it tried again."""
-        await self._end(job, job.tries, "dead", 0, error)
+        await self._end(job, job.tries, "dead", error=error)
 
-    async def again(self, job: Job) -> None:
-        """Let a job be tried again now, whoever has tried it meanwhile."""
-        await self._end(job, None, "due")
+    async def again(self, job: Job) -> bool:
+        """Let a job be tried again now, whoever tries it; or say that it is done meanwhile."""
+        return await self._end(job, None, "due")
 
     async def every(self) -> list[Job]:
         """List all jobs, those that were given up too, the oldest first."""
@@ -88,14 +91,17 @@ class Jobs:
 
     async def _end(
         self, job: Job, tries: int | None, state: str, seconds: float = 0, error: str = ""
-    ) -> None:
+    ) -> bool:
         number = "" if tries is None else tries
-        await self._store.run(
+        # Peers say what they like: what is no text, which comes as surrogates, is written so.
+        why = error[:_ERROR_MAX].encode(errors="backslashreplace").decode()
+        ended = await self._store.run(
             job.shard,
             scripts.END_TRY,
             self._keys(job.shard),
-            [job.job_id, number, state, int(seconds * 1000), error],
+            [job.job_id, number, state, int(seconds * 1000), why],
         )
+        return bool(ended)
 
     def _keys(self, shard: keys.Shard) -> list[str]:
         return [shard.jobs(self._kind), shard.due(self._kind)]

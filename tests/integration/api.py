@@ -12,6 +12,7 @@ from gateway.admin import (
     conferences,
     funding,
     health,
+    notices,
     payments,
     quotes,
     ratecards,
@@ -19,6 +20,8 @@ from gateway.admin import (
 from gateway.admin.health import Following
 from gateway.calls.conferences import Conferences
 from gateway.calls.decider import Decider
+from gateway.ledger.jobs import Jobs
+from gateway.notices import outbox
 from gateway.published import keep_versions
 from gateway.rating.case import Rules
 from gateway.rating.ratecard import RateCard
@@ -58,6 +61,11 @@ class Api:
         async with self.client.post("/webhooks/payments", data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
+    async def send(self, notice: str) -> int:
+        headers = {"Authorization": BEARER}
+        async with self.client.post(f"/v1/notices/{notice}/send", headers=headers) as answer:
+            return answer.status
+
 
 @asynccontextmanager
 async def serving(
@@ -84,6 +92,7 @@ async def serving(
             funding.routes(store.ledger, store.statements),
             calls.routes(list),
             conferences.routes(Conferences(store.ledger, store.statements, decider), ["pbx"]),
+            notices.routes(Jobs(store.store, outbox.GROUP)),
             payments.routes(paths),
             quotes.routes(decider),
             ratecards.routes(folder, lambda: decider.rules.cards.versions),

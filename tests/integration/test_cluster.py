@@ -278,6 +278,7 @@ async def credits_until_seen(every: list[Books], seen: set[str]) -> None:
 
 async def test_events_of_every_shard_are_followed_and_consumed(clustered: Store) -> None:
     every = of_shards(clustered)
+    jobs = Jobs(clustered.store, "group")
     followed: set[str] = set()
     consumed: set[str] = set()
 
@@ -288,9 +289,8 @@ async def test_events_of_every_shard_are_followed_and_consumed(clustered: Store)
     async def consume(events: Events) -> None:
         async for event in jobs.events(events):
             consumed.add(event.account)
-            await jobs.take_in(event, {})
+            await jobs.take_in(event, {event.account: {}})
 
-    jobs = Jobs(clustered.store, "group")
     for at in every:
         await at.open()
     async with asyncio.TaskGroup() as tasks:
@@ -303,6 +303,11 @@ async def test_events_of_every_shard_are_followed_and_consumed(clustered: Store)
         await until(lambda: consumed == followed, "all is consumed")
         for task in reading:
             task.cancel()
+    due = [job for shard in clustered.store.shards for job in await jobs.lease(shard, 100, 60)]
+    assert {job.job_id for job in due} == consumed
+    for job in due:
+        await jobs.done(job)
+    assert await jobs.every() == []
 
 
 async def test_readers_of_a_node_that_was_gone_go_on(clustered: Store, nodes: Nodes) -> None:

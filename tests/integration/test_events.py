@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.ledger import events as events_module
-from gateway.ledger.events import Event, Events, readers
+from gateway.ledger.events import GROUPS, Event, Events, readers
+from gateway.ledger.jobs import Jobs
 from gateway.ledger.outcomes import LedgerUnavailableError
 from tests.conftest import Store
 from tests.integration.books import Books, books, funded
@@ -49,11 +50,15 @@ async def credited_until_seen(at: Books, follower: AsyncIterator[Event]) -> tupl
     return seen.result(), made
 
 
-async def test_a_new_reader_is_given_again_what_is_not_done(store: Store) -> None:
+async def test_a_new_reader_is_given_again_what_is_not_done(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "_ABANDONED_SECONDS", 0.1)
     events, at = events_of(store), await funded(store, 1, 1, 1)
     first, second, third = await consumed(events, "group", 3)
     assert {event.kind for event in (first, second, third)} == {"credit"}
-    await events.done("group", second)
+    await Jobs(store.store, "group").take_in(second, {})
+    await asyncio.sleep(0.1)
     await credit(at, "new")
     again = await consumed(events, "group", 3)
     assert again[:2] == [first, third]
@@ -102,11 +107,16 @@ async def test_a_reader_that_is_cancelled_ends_whatever_it_is_doing(store: Store
         assert not alive, f"after {steps} steps"
 
 
-async def test_an_event_whose_answer_was_lost_is_given_when_the_store_is_back(store: Store) -> None:
+async def test_an_event_whose_answer_was_lost_is_given_when_the_store_is_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "_ABANDONED_SECONDS", 0.1)
     at, events = await funded(store, 1), events_of(store)
     stream = store.store.account(at.account).shard.events
-    reader = events.consume("group")
+    jobs = Jobs(store.store, "group")
+    reader = jobs.events(events)
     first = await anext(reader)
+    await jobs.take_in(first, {})
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(next_of(reader))
         async with store.redis.pipeline(transaction=True) as pipe:
@@ -118,9 +128,9 @@ async def test_an_event_whose_answer_was_lost_is_given_when_the_store_is_back(st
     assert first.account == at.account
 
 
-async def drained(events: Events, group: str) -> None:
-    async for event in events.consume(group):
-        await events.done(group, event)
+async def drained(jobs: Jobs, events: Events) -> None:
+    async for event in jobs.events(events):
+        await jobs.take_in(event, {})
 
 
 async def kept(store: Store, at: Books) -> list[tuple[str, str]]:
@@ -135,11 +145,12 @@ async def test_an_event_goes_when_every_group_is_done_with_it(
     monkeypatch.setattr(events_module, "_TRIM_SECONDS", 0)
     monkeypatch.setattr(events_module, "_KEPT_SECONDS", -1)  # for nobody who follows
     at, events = await funded(store, 1, 1, 1), events_of(store)
-    given = await consumed(events, "slow", 3)
+    slow, fast = Jobs(store.store, "recharge"), Jobs(store.store, "notices")
+    given = await consumed(events, "recharge", 3)
     async with asyncio.TaskGroup() as tasks:
-        draining = tasks.create_task(drained(events, "fast"))
+        draining = tasks.create_task(drained(fast, events))
         while given:
-            await events.done("slow", given.pop(0))
+            await slow.take_in(given.pop(0), {})
 
             async def trimmed(rest: Sequence[Event] = tuple(given)) -> bool:
                 return await kept(store, at) == [(one.entry_id, one.account) for one in rest]
@@ -158,10 +169,29 @@ async def test_an_event_stays_for_those_who_follow_late(
     await at.open()
     await credit(at, "new")
     async with asyncio.TaskGroup() as tasks:
-        draining = tasks.create_task(drained(events, "group"))
+        draining = [
+            tasks.create_task(drained(Jobs(store.store, group), events)) for group in GROUPS
+        ]
 
         async def trimmed() -> bool:
             return [account for _, account in await kept(store, at)] == [at.account]
 
         await until(trimmed, "the event of long ago is gone")
-        draining.cancel()
+        for task in draining:
+            task.cancel()
+
+
+async def test_no_event_goes_before_all_who_act_on_events_have_begun(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is claimed while no provider is set is asked for when one is.
+    monkeypatch.setattr(events_module, "_TRIM_SECONDS", 0)
+    monkeypatch.setattr(events_module, "_KEPT_SECONDS", -1)
+    at, events = await funded(store, 1), events_of(store)
+    notices = Jobs(store.store, "notices").events(events)
+    for number in range(3):  # each time it asks for more, it may trim
+        await anext(notices)
+        await credit(at, f"more-{number}")
+    assert len(await kept(store, at)) == 4
+    late = await consumed(events, "recharge", 4)
+    assert [event.entry_id for event in late] == [entry_id for entry_id, _ in await kept(store, at)]

@@ -16,6 +16,7 @@ COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
 
 Section = Mapping[str, str | int | float | bool | list[str] | list[int]]
+NO_SECTIONS: Mapping[str, Section] = {}
 
 
 class CommandFailedError(RuntimeError):
@@ -174,13 +175,17 @@ class Gateway:
 
 @asynccontextmanager
 async def lone_gateway(
-    folder: Path, ports: Ports, pbxes: Sequence[str] = ("pbx",)
+    folder: Path,
+    ports: Ports,
+    pbxes: Sequence[str] = ("pbx",),
+    sections: Mapping[str, Section] = NO_SECTIONS,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway for calls that are only authorized: nobody answers at the PBXes' AMI ports."""
     settings: dict[str, Section] = {
         "agi": {"port": ports.take()},
         "http": {"port": ports.take(), "token": "s3cret"},
         **{f"pbx.{name}": {"port": ports.take()} for name in pbxes},
+        **sections,
     }
     gateway = Gateway(folder, settings)
     await gateway.start(until="/healthz")

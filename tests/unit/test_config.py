@@ -196,3 +196,36 @@ def test_a_secret_that_is_set_is_used_and_none_is_made(
     file.write_text(f'data_dir = "{file.parent / "data"}"\n{section}')
     assert secret(config.load(file)) in section
     assert not (file.parent / "data").exists()
+
+
+def test_mail_needs_a_sender_and_sends_no_password_in_the_clear(file: Path) -> None:
+    file.write_text('[mail]\nhost = "mail.example.com"\n')
+    assert faults(file) == [(str(file), "mail.sender", "")]
+    file.write_text('[mail]\ntls = "none"\npassword = "hidden"\nsender = "nobody"\n')
+    assert faults(file) == [
+        (str(file), "mail.password", "(not shown)"),
+        (str(file), "mail.sender", "nobody"),
+    ]
+    file.write_text('[mail]\nhost = "mail"\nsender = "Coinbox <coinbox@example.com>"\n')
+    assert config.load(file).mail.port == 587
+
+
+def test_certificates_that_are_none_are_a_fault(file: Path) -> None:
+    file.write_text(f'[mail]\nca_file = "{file}"\n')
+    assert faults(file) == [(str(file), "mail.ca_file", str(file))]
+    file.write_text('[mail]\nca_file = "nowhere.pem"\n')
+    assert faults(file) == [(str(file), "mail.ca_file", "nowhere.pem")]
+
+
+def test_the_secret_that_signs_notices_is_made_once_and_never_shown(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_text('[notices]\nwebhook_secret = "hidden"\n')
+    assert faults(file) == [(str(file), "notices.webhook_secret", "(not shown)")]
+    settings = Settings(data_dir=tmp_path)
+    made = config.notice_secret(settings)
+    assert made.startswith("whsec_")
+    assert made == (tmp_path / "notice-secret").read_text() == config.notice_secret(settings)
+    assert made != config.webhook_secret(settings)
+    file.write_text(f'[notices]\nwebhook_secret = "{made}"\n')
+    assert config.notice_secret(config.load(file)) == made

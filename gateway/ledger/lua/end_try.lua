@@ -1,8 +1,8 @@
 -- End a try of a job: it is done, to be tried later, or dead until somebody wants it tried again.
 --
 -- KEYS  1 jobs  2 when each is due
--- ARGV  1 id  2 number of the try ("": whichever was the last)  3 "done", "due" or "dead"
---       4 milliseconds from now  5 why it failed
+-- ARGV  1 id  2 number of the try ("": whichever was the last; the job's time begins anew)
+--       3 "done", "due" or "dead"  4 milliseconds from now  5 why it failed
 -- Answers  1 | 0 (there is no such job, or another try of it has begun since)
 
 local id, number, state = ARGV[1], ARGV[2], ARGV[3]
@@ -16,13 +16,16 @@ if state == 'done' then
   redis.call('ZREM', KEYS[2], id)
   return 1
 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if number == '' then
+  since = string.format('%.0f', now)
+end
 redis.call('HSET', KEYS[1], id,
   state .. ' ' .. tries .. ' ' .. since .. ' ' .. fields .. '\n' .. ARGV[5])
 if state == 'dead' then
   redis.call('ZREM', KEYS[2], id)
 else
-  local time = redis.call('TIME')
-  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[4])), id)
 end
 return 1

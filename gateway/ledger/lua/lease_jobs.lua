@@ -3,8 +3,8 @@
 -- KEYS  1 jobs  2 when each is due
 -- ARGV  1 how many at most  2 milliseconds
 -- Answers  {id, record, id, record, ...}
--- A record is "STATE TRIES SINCE FIELDS\nERROR": due or dead, how often it was taken, when it was
--- taken in (ms), its fields (JSON), and why the last try failed.
+-- A record is "STATE TRIES SINCE FIELDS\nERROR": due or dead, how often it was taken, since when it
+-- is to be done (ms), its fields (JSON), and why the last try failed.
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
