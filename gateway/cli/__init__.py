@@ -65,6 +65,15 @@ def serve(config_file: ConfigOption = None) -> None:
     asyncio.run(app.serve(settings))
 
 
+def _payments(settings: Settings) -> str:
+    """Say where payments are reported, and with which secret they are signed."""
+    if settings.stripe.key:
+        return "stripe  (signed with: stripe.webhook_secret)"
+    if settings.payments.webhook_secret:
+        return "payments  (signed with: payments.webhook_secret)"
+    return f"payments  (signed with: {settings.data_dir / 'webhook-secret'})"
+
+
 def _greeting(settings: Settings) -> str:
     agi, http = settings.agi, settings.http
     store = (
@@ -76,12 +85,7 @@ def _greeting(settings: Settings) -> str:
         f"FastAGI   agi://{agi.host}:{agi.port}/authorize",
         f"HTTP      http://{http.host}:{http.port}/v1/calls  (Bearer token: "
         + ("as set)" if http.token else f"in {settings.data_dir / 'http-token'})"),
-        f"Payments  http://{http.host}:{http.port}/webhooks/payments  (signed with: "
-        + (
-            "payments.webhook_secret)"
-            if settings.payments.webhook_secret
-            else f"{settings.data_dir / 'webhook-secret'})"
-        ),
+        f"Payments  http://{http.host}:{http.port}/webhooks/{_payments(settings)}",
         *(
             f"PBX       {name}: AMI {pbx.username}@{pbx.host}:{pbx.port}"
             for name, pbx in settings.pbx.items()
