@@ -11,13 +11,16 @@ if not books then
   return 'refused unknown_account 0'
 end
 read_recharge(books)
-if ARGV[2] == '' then
+local reason, before = ARGV[2], books.recharge_suspended
+if reason == '' then
   resume_recharge(books)
-elseif books.recharge_suspended ~= ARGV[2] and books.recharge_suspended ~= BY_ADMIN then
+elseif before ~= reason and before ~= BY_ADMIN then
   cancel_recharge(books)
-  suspend_recharge(books, ARGV[2])
-  tell_of_recharge(books, 'suspended', 'reason', ARGV[2])
+  suspend_recharge(books, reason)
+  tell_of_recharge(books, 'suspended', 'reason', reason)
 end
-enter(books, 'suspend_recharge', 'reason', ARGV[2])
+if books.recharge_suspended ~= before then
+  enter(books, 'suspend_recharge', 'reason', reason)
+end
 close_books(books, 0)
 return 'set'
