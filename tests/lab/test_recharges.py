@@ -32,9 +32,14 @@ async def mail(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailSe
 
 
 @pytest.fixture(scope="module")
-async def paying(mail: MailServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
-    card: Path = tmp_path_factory.mktemp("card") / "card.csv"
-    card.write_text(CARD)
+def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("card") / "card.csv"
+    file.write_text(CARD)
+    return file
+
+
+@pytest.fixture(scope="module")
+async def paying(mail: MailServer, card: Path) -> AsyncIterator[Lab]:
     rates: Section = {"cards": [str(card)]}
     settings: dict[str, Section] = {"calls": CALLS, "rates": rates, "mail": mail.settings}
     async with Lab(settings=settings, talk_seconds=60) as lab:
@@ -106,7 +111,7 @@ async def test_a_call_ends_where_its_credit_does_since_the_card_has_expired(
     mails = [one for one in mail.mails if account in str(one["Subject"])]
     assert {str(one["To"]) for one in mails} == {BILLING}
     texts = [part(one, "plain") for one in mails]
-    [declined] = [text for text in texts if "expired_card" in text]
+    [declined] = [text for text in texts if "expired card" in text]
     assert f"coinbox accounts set {account} --set methods=" in declined
     assert max(Counter(str(one["Message-ID"]) for one in mails).values()) == 1
     calls = await paying.call(number, Caller(account))
