@@ -27,6 +27,20 @@ def parse_amount(text: str) -> int:
     return micros
 
 
+def parse_positive(text: str) -> int:
+    """Read an amount that is more than 0. Raises ValueError, as `parse_amount`."""
+    micros = parse_amount(text)
+    if micros == 0:
+        raise ValueError("must be more than 0")
+    return micros
+
+
+def is_positive(text: str) -> str:
+    """Give a text that `parse_positive` reads, as validators want it."""
+    parse_positive(text)
+    return text
+
+
 def format_amount(micros: int) -> str:
     """Write micro-units as a decimal with six places."""
     sign = "-" if micros < 0 else ""

@@ -13,20 +13,12 @@ from gateway.errors import BadInputError, Fault
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Refused
 from gateway.ledger.statements import Statements
-from gateway.money import format_amount, parse_amount
+from gateway.money import format_amount, is_positive, parse_amount
 
-BY_ADMIN = "by_admin"
 _STATUS = {"unknown_account": 404, "unknown_payment": 404}
 
 
-def _is_positive(text: str) -> str:
-    if parse_amount(text) == 0:
-        message = "must be more than 0"
-        raise ValueError(message)
-    return text
-
-
-_Amount = Annotated[str, AfterValidator(_is_positive)]
+_Amount = Annotated[str, AfterValidator(is_positive)]
 
 
 class _Body(BaseModel):
@@ -55,6 +47,7 @@ def routes(ledger: Ledger, statements: Statements) -> web.RouteTableDef:
     table.post(f"{account}/recharge")(funding.recharge)
     table.post(f"{account}/recharge/suspend")(funding.suspend)
     table.post(f"{account}/recharge/resume")(funding.resume)
+    table.post(f"{account}/recharge/give-up")(funding.give_up)
     table.delete(f"{account}/unbooked/{{payment}}")(funding.dismiss)
     return table
 
@@ -99,16 +92,32 @@ class _Funding:
         return web.json_response({"key": claimed, "amount": format_amount(micros)}, status=202)
 
     async def suspend(self, request: web.Request) -> web.Response:
-        return await _done(self._ledger.suspend_recharge(_account(request), BY_ADMIN))
+        return await _done(self._ledger.suspend_recharge(_account(request)))
 
     async def resume(self, request: web.Request) -> web.Response:
-        return await _done(self._ledger.suspend_recharge(_account(request), ""))
+        return await _done(self._ledger.resume_recharge(_account(request)))
+
+    async def give_up(self, request: web.Request) -> web.Response:
+        key = await give_up(self._ledger, self._statements, request.match_info["account"])
+        return _refusal(key.reason) if isinstance(key, Refused) else web.json_response({"key": key})
 
     async def dismiss(self, request: web.Request) -> web.Response:
         payment = request.match_info["payment"]
         if not names.REFERENCE.fullmatch(payment):
             return _refusal("unknown_payment")
-        return await _done(self._ledger.dismiss(_account(request), payment))
+        return await _done(self._ledger.dismiss_payment(_account(request), payment))
+
+
+async def give_up(ledger: Ledger, statements: Statements, account: str) -> str | Refused:
+    """Give up the recharge that is under way, and give its key; a payment that comes counts."""
+    statement = await statements.statement(account)
+    if statement is None:
+        return Refused("unknown_account")
+    key = statement.recharge.key
+    if not key:
+        return Refused("none_under_way")
+    refused = await ledger.fail_recharge(account, key, "given_up", lasting=False, pause_seconds=0)
+    return refused or key
 
 
 async def _done(asking: Awaitable[Refused | None]) -> web.Response:

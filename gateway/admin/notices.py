@@ -6,7 +6,6 @@ from enum import StrEnum
 from aiohttp import web
 
 from gateway.ledger.jobs import Job, Jobs
-from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.notices.notice import iso, notice_of
 
 
@@ -26,32 +25,43 @@ def routes(jobs: Jobs) -> web.RouteTableDef:
         wanted = request.query.get("state")
         if wanted not in (None, *State):
             return web.json_response({"error": f"state: one of {', '.join(State)}"}, status=400)
-        try:
-            found = await jobs.every()
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
-        return web.json_response({"notices": notice_bodies(found, wanted)})
+        return web.json_response({"notices": notice_bodies(await jobs.every(), wanted)})
 
     @table.post("/v1/notices/{id}/send")
     async def send(request: web.Request) -> web.Response:
         notice_id = request.match_info["id"]
-        try:
-            is_there = await send_again(jobs, notice_id)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
-        if not is_there:
-            return web.json_response({"error": f"no notice {notice_id!r} to send"}, status=404)
+        if not await send_again(jobs, notice_id):
+            return _missing(notice_id)
         return web.json_response({"id": notice_id}, status=202)
+
+    @table.delete("/v1/notices/{id}")
+    async def drop_one(request: web.Request) -> web.Response:
+        notice_id = request.match_info["id"]
+        if not await drop(jobs, notice_id):
+            return _missing(notice_id)
+        return web.Response(status=204)
 
     return table
 
 
 async def send_again(jobs: Jobs, notice_id: str) -> bool:
-    """Let a notice be sent now, though it is dead, or say that there is none to send."""
-    for job in await jobs.every():
-        if job.job_id == notice_id:
-            return await jobs.again(job)
-    return False
+    """Let a notice be sent now, though it is dead, or say that there is none."""
+    job = await _named(jobs, notice_id)
+    return job is not None and await jobs.again(job)
+
+
+async def drop(jobs: Jobs, notice_id: str) -> bool:
+    """Let a notice never be sent, or say that there is none."""
+    job = await _named(jobs, notice_id)
+    return job is not None and await jobs.drop(job)
+
+
+async def _named(jobs: Jobs, notice_id: str) -> Job | None:
+    return next((job for job in await jobs.every() if job.job_id == notice_id), None)
+
+
+def _missing(notice_id: str) -> web.Response:
+    return web.json_response({"error": f"no notice {notice_id!r}"}, status=404)
 
 
 def notice_bodies(jobs: Sequence[Job], wanted: str | None) -> list[dict[str, object]]:

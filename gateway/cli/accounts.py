@@ -1,7 +1,6 @@
 """``coinbox accounts``: open them, set them, move their money, see them."""
 
 import asyncio
-import re
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -24,9 +23,6 @@ from gateway.ledger.outcomes import Refused
 from gateway.ledger.statements import Statements
 from gateway.rating.number import read_number
 from gateway.rating.plan import Plans
-
-# One line; what is no UTF-8 comes as surrogates.
-_REASON = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,200}")
 
 commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_is_help=True)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from gateway import app, config, names
-from gateway.admin.funding import BY_ADMIN
+from gateway.admin.funding import give_up
 from gateway.cli import accounts
 from gateway.cli.terminal import ConfigOption, amount, checked, fail, moment, out
 from gateway.ledger.ledger import Ledger
@@ -43,7 +43,7 @@ def grant(
 ) -> None:
     """Add money. It expires 12 months from now, if no other time is given."""
     checked("ACCOUNT", account, names.ACCOUNT)
-    micros = _more_than_zero(amount_text)
+    micros = amount("AMOUNT", amount_text)
     checked("--reference", reference, names.REFERENCE)
     expires_ms = None if expires is None else _expiry(expires)
 
@@ -84,7 +84,7 @@ def reverse(
 ) -> None:
     """Take back money of a payment that is not used: a refund, or a charge-back."""
     checked("ACCOUNT", account, names.ACCOUNT)
-    micros = _more_than_zero(amount_text)
+    micros = amount("AMOUNT", amount_text)
     checked("--payment", payment, names.REFERENCE)
     checked("--reference", reference, names.REFERENCE)
     checked("--reason", reason, _REASON)
@@ -97,7 +97,7 @@ def reverse(
                 payment,
                 micros,
                 reason,
-                how="at_most" if at_most else "exact",
+                at_most=at_most,
             )
 
     outcome = asyncio.run(run())
@@ -124,7 +124,7 @@ def recharge(
 ) -> None:
     """Let a gateway that runs ask for money now; without AMOUNT, for what is set."""
     checked("ACCOUNT", account, names.ACCOUNT)
-    given = None if amount_text is None else _more_than_zero(amount_text)
+    given = None if amount_text is None else amount("AMOUNT", amount_text)
     operation = checked("--reference", reference or uuid4().hex, names.REFERENCE)
 
     async def run() -> str | Refused:
@@ -146,22 +146,37 @@ def recharge(
 @commands.command()
 def suspend(account: str, config_file: ConfigOption = None) -> None:
     """Let no recharge begin until `resume`; one that the provider knows of already goes on."""
-    _ask(account, lambda ledger: ledger.suspend_recharge(account, BY_ADMIN), config_file)
+    _ask(account, lambda ledger: ledger.suspend_recharge(account), config_file)
     out.print(f"{account}: recharges are suspended")
 
 
 @commands.command()
 def resume(account: str, config_file: ConfigOption = None) -> None:
     """Let recharges begin again: at once, if one is due."""
-    _ask(account, lambda ledger: ledger.suspend_recharge(account, ""), config_file)
+    _ask(account, lambda ledger: ledger.resume_recharge(account), config_file)
     out.print(f"{account}: recharges may begin")
+
+
+@commands.command("give-up")
+def give_up_recharge(account: str, config_file: ConfigOption = None) -> None:
+    """Give up a recharge that gets no answer: another may begin, and it counts if it is paid."""
+    checked("ACCOUNT", account, names.ACCOUNT)
+
+    async def run() -> str | Refused:
+        async with app.open_store(config.load(config_file)) as store:
+            return await give_up(Ledger(store), Statements(store), account)
+
+    key = asyncio.run(run())
+    if isinstance(key, Refused):
+        fail(f"account {account}: {key.reason}")
+    out.print(f"{account}: {key} is given up")
 
 
 @commands.command()
 def dismiss(account: str, payment: str, config_file: ConfigOption = None) -> None:
     """Be done with a payment that could not be booked, such as one that was paid back."""
     checked("PAYMENT", payment, names.REFERENCE)
-    _ask(account, lambda ledger: ledger.dismiss(account, payment), config_file)
+    _ask(account, lambda ledger: ledger.dismiss_payment(account, payment), config_file)
     out.print(f"{account}: payment {payment} is dismissed")
 
 
@@ -179,13 +194,6 @@ def _ask(
 
     if refused := asyncio.run(run()):
         fail(f"account {account}: {refused.reason}")
-
-
-def _more_than_zero(text: str) -> int:
-    micros = amount("AMOUNT", text)
-    if micros == 0:
-        raise typer.BadParameter("must be more than 0", param_hint="AMOUNT")
-    return micros
 
 
 def _expiry(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway import app, config
-from gateway.admin.notices import State, notice_bodies, send_again
+from gateway.admin.notices import State, drop, notice_bodies, send_again
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.ledger.jobs import Job, Jobs
 from gateway.notices.outbox import GROUP
@@ -40,5 +40,21 @@ def send(
             return await send_again(Jobs(store, GROUP), notice)
 
     if not asyncio.run(run()):
-        fail(f"no notice {notice!r} to send")
+        fail(f"no notice {notice!r}")
     out.print(f"{notice}: to be sent")
+
+
+@commands.command("drop")
+def drop_notice(
+    notice: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")],
+    config_file: ConfigOption = None,
+) -> None:
+    """Let a notice never be sent."""
+
+    async def run() -> bool:
+        async with app.open_store(config.load(config_file)) as store:
+            return await drop(Jobs(store, GROUP), notice)
+
+    if not asyncio.run(run()):
+        fail(f"no notice {notice!r}")
+    out.print(f"{notice}: dropped")

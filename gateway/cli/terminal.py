@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gateway.admin.settings import NAMES
-from gateway.money import parse_amount
+from gateway.money import parse_positive
 from gateway.rating.columns import moment_ms
 
 # What is shown comes from files and from callers: a bracket in it is no markup.
@@ -58,9 +58,9 @@ def checked(name: str, text: str, pattern: re.Pattern[str]) -> str:
 
 
 def amount(name: str, text: str) -> int:
-    """Read an amount of money, or say which argument is wrong."""
+    """Read an amount of money that is more than 0, or say which argument is wrong."""
     try:
-        return parse_amount(text)
+        return parse_positive(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=name) from error
 

@@ -1,5 +1,6 @@
 """What the cells of the store say: hashes of accounts, lots, users and calls, read into values."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.ledger.outcomes import (
@@ -98,7 +99,7 @@ def read_statement(
         overdraft=int(cells["overdraft"]),
         low_below=int(cells["low_below"]),
         low_percent=int(cells["low_percent"]),
-        recharge=_recharge(cells, now_ms),
+        recharge=_recharge(cells, int(cells["available"]) - lapsed, now_ms),
         recipients=cells["recipients"],
         party=read_party(cells),
         lots=tuple(sorted(lots.values(), key=lambda lot: (lot.expires_ms, lot.lot))),
@@ -107,20 +108,20 @@ def read_statement(
     )
 
 
-def _recharge(cells: dict[str, str], now_ms: int) -> Recharge:
+def _recharge(cells: dict[str, str], available: int, now_ms: int) -> Recharge:
     day, month = day_number(now_ms), month_number(now_ms)
     of = {
         name.removeprefix(_RECHARGE): word
         for name, word in cells.items()
         if name.startswith(_RECHARGE)
     }
-    return Recharge(
+    recharge = Recharge(
         below=int(of["below"]),
         amount=int(of["amount"]),
         day_max=int(of["day_max"]),
         month_max=int(of["month_max"]),
         methods=tuple(filter(None, cells["methods"].split(","))),
-        state=_recharge_state(of, now_ms),
+        state="",
         suspended=of["suspended"],
         key=of["key"],
         asked=int(of["asked"]) if of["key"] else 0,
@@ -130,20 +131,23 @@ def _recharge(cells: dict[str, str], now_ms: int) -> Recharge:
         day_count=int(of["day_count"]) if int(of["day"]) == day else 0,
         month_micros=int(of["month_micros"]) if int(of["month"]) == month else 0,
     )
+    return replace(recharge, state=_recharge_state(of, recharge, available, now_ms))
 
 
-def _recharge_state(of: dict[str, str], now_ms: int) -> str:
+def _recharge_state(of: dict[str, str], recharge: Recharge, available: int, now_ms: int) -> str:
     """Name the state as it is now: what holds it up ends with time too."""
-    if of["key"]:
+    if recharge.key:
         return of["status"]
-    if of["suspended"]:
+    if recharge.suspended:
         return "suspended"
-    if of["amount"] == "0":
+    if not recharge.amount:
         return "off"
-    if now_ms < int(of["after"]):
+    if now_ms < recharge.after_ms:
         return "cooldown"
-    current = {f"day {day_number(now_ms)}", f"month {month_number(now_ms)}"}
-    return "capped" if of["capped"] in current else "armed"
+    is_capped = recharge.day_count >= recharge.day_max or (
+        0 < recharge.month_max < recharge.month_micros + recharge.amount
+    )
+    return "capped" if is_capped and available < recharge.below else "armed"
 
 
 def day_number(ms: int) -> int:

@@ -78,6 +78,10 @@ class Jobs:
         """Let a job be tried again now, whoever tries it; or say that it is done meanwhile."""
         return await self._end(job, None, "due")
 
+    async def drop(self, job: Job) -> bool:
+        """Forget a job that nobody wants done any more, or say that it is not there."""
+        return await self._end(job, None, "done")
+
     async def every(self) -> list[Job]:
         """List all jobs, those that were given up too, the oldest first."""
         found = []

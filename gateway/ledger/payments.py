@@ -59,20 +59,18 @@ class Payments(Accounts):
         micros: int,
         reason: str,
         *,
-        how: Literal["exact", "at_most", "in_all"] = "exact",
+        at_most: bool = False,
     ) -> Reversed | Refused:
-        """Take back what is left of a payment's lot, once for each ``reference``, for ever.
+        """Take back by hand what is left of a payment's lot, once for each ``reference``, for ever.
 
-        With ``at_most``, less than ``micros`` if less is left. With ``in_all``, ``micros`` is all
-        that was ever to be taken back of this payment in this way: reports of it may come in any
-        order, and what is not left is flagged.
+        With ``at_most``, less than ``micros`` if less is left.
         """
         at = self._store.account(account)
         answer = await self._run(
             at,
             scripts.REVERSE,
             [*at.books, at.payments, at.operation("reverse", reference)],
-            [account, reference, payment, amount(micros), reason, how],
+            [account, reference, payment, amount(micros), reason, int(at_most)],
         )
         if isinstance(answer, Refused):
             return answer
@@ -124,8 +122,8 @@ class Payments(Accounts):
     ) -> Granted | Flagged | Refused:
         """Book what a provider says was paid, once for each ``key`` of a charge, for ever.
 
-        ``payment`` is the provider's own id, or "" if he does not say. Amounts that differ from
-        what was asked for are credited as they are; what cannot be credited is set aside.
+        ``payment`` is the provider's own id. Amounts that differ from what was asked for are
+        credited as they are; what cannot be credited is kept as unbooked.
         """
         at = self._store.account(account)
         answer = await self._run(
@@ -135,7 +133,7 @@ class Payments(Accounts):
             [
                 account,
                 keys.named(names.REFERENCE, key),
-                payment and keys.named(names.REFERENCE, payment),
+                keys.named(names.REFERENCE, payment),
                 amount(micros),
                 keys.named(names.CURRENCY, currency),
             ],
@@ -165,28 +163,84 @@ class Payments(Accounts):
         )
         return answer if isinstance(answer, Refused) else None
 
-    async def suspend_recharge(self, account: str, reason: str) -> Refused | None:
-        """Let no recharge be claimed until an admin says so; "" says so."""
+    async def suspend_recharge(self, account: str) -> Refused | None:
+        """Let no recharge be claimed until `resume_recharge`."""
         at = self._store.account(account)
-        answer = await self._run(at, scripts.SUSPEND_RECHARGE, at.books, [account, reason])
+        answer = await self._run(at, scripts.SUSPEND_RECHARGE, at.books, [account])
         return answer if isinstance(answer, Refused) else None
 
-    async def set_aside(
-        self, account: str, payment: str, *, key: str, micros: int, currency: str, reason: str
-    ) -> Refused | None:
-        """Keep a payment for an admin who decides what becomes of it."""
-        return await self._set_aside(account, payment, key, amount(micros), currency, reason)
+    async def resume_recharge(self, account: str) -> Refused | None:
+        """Let recharges be claimed again, whatever they were suspended for."""
+        at = self._store.account(account)
+        answer = await self._run(at, scripts.RESUME_RECHARGE, at.books, [account])
+        return answer if isinstance(answer, Refused) else None
 
-    async def dismiss(self, account: str, payment: str) -> Refused | None:
-        """Be done with a payment that was set aside."""
-        return await self._set_aside(account, payment, "", 0, "", "")
+    async def take_back(
+        self,
+        account: str,
+        key: str,
+        payment: str,
+        *,
+        paid: int,
+        micros: int,
+        way: Literal["refunded", "disputed"],
+    ) -> int | Refused:
+        """Take back ``micros`` in all of what was ``paid``, as far as they are left; give how many.
 
-    async def _set_aside(self, account: str, payment: str, *words: str | int) -> Refused | None:
+        Reports may come in any order, and each has its effect once.
+        """
         at = self._store.account(account)
         answer = await self._run(
             at,
-            scripts.SET_ASIDE,
+            scripts.TAKE_BACK,
+            [*at.books, at.payments, at.unbooked],
+            [
+                account,
+                keys.named(names.REFERENCE, key),
+                keys.named(names.REFERENCE, payment),
+                amount(paid),
+                amount(micros),
+                way,
+            ],
+        )
+        return answer if isinstance(answer, Refused) else int(answer[0])
+
+    async def flag_payment(
+        self,
+        account: str,
+        payment: str,
+        *,
+        key: str,
+        micros: int,
+        currency: str,
+        reason: str,
+        unbooked: bool,
+    ) -> Refused | None:
+        """Tell an admin of a payment; if it is ``unbooked``, keep it until he is done with it."""
+        at = self._store.account(account)
+        answer = await self._run(
+            at,
+            scripts.FLAG_PAYMENT,
+            [*at.books, at.payments, at.unbooked],
+            [
+                account,
+                keys.named(names.REFERENCE, payment),
+                keys.named(names.REFERENCE, key),
+                amount(micros),
+                keys.named(names.CURRENCY, currency),
+                reason,
+                int(unbooked),
+            ],
+        )
+        return answer if isinstance(answer, Refused) else None
+
+    async def dismiss_payment(self, account: str, payment: str) -> Refused | None:
+        """Be done with a payment that was kept as unbooked."""
+        at = self._store.account(account)
+        answer = await self._run(
+            at,
+            scripts.DISMISS_PAYMENT,
             [*at.books, at.unbooked],
-            [account, keys.named(names.REFERENCE, payment), *words],
+            [account, keys.named(names.REFERENCE, payment)],
         )
         return answer if isinstance(answer, Refused) else None

@@ -140,16 +140,17 @@ class Statements:
 
     async def holds_of(self, account: str) -> list[Hold]:
         """List the holds of an account's live calls."""
-        holds = await self._live_holds(self._store.shard_of(account))
-        return [hold for hold in holds if hold.account == account]
+        return await self._live_holds(self._store.shard_of(account), f"{account}/")
 
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""
         return [hold for shard in self._store.shards for hold in await self._live_holds(shard)]
 
-    async def _live_holds(self, shard: keys.Shard) -> list[Hold]:
+    async def _live_holds(self, shard: keys.Shard, begin: str = "") -> list[Hold]:
+        """List the live calls of a shard whose names begin so."""
         async with reached():
-            calls = sorted(map(str, await self._store.at(shard.tag).smembers(shard.live)))
+            live = map(str, await self._store.at(shard.tag).smembers(shard.live))
+            calls = sorted(call for call in live if call.startswith(begin))
             hashes = await self._hashes(shard, [shard.live_call(call) for call in calls])
         return [
             read_hold(call, cells)

@@ -7,19 +7,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from standardwebhooks import Webhook
 
 from gateway import names
-from gateway.money import parse_amount
+from gateway.money import is_positive, parse_amount
 from gateway.recharge.declines import as_reason
 from gateway.recharge.reports import Effect, Report, Reports, UnusableError
 from gateway.recharge.signatures import check_standard
 
-
-def _is_amount(amount: str) -> str:
-    if parse_amount(amount) == 0:
-        raise ValueError("must be more than 0")
-    return amount
-
-
-_Amount = Annotated[str, AfterValidator(_is_amount)]
+_Amount = Annotated[str, AfterValidator(is_positive)]
 
 
 class _Payment(BaseModel):
@@ -89,7 +82,9 @@ def _report(body: bytes) -> Report:
         micros=parse_amount(payment.amount),
         currency=payment.currency,
         reason=as_reason(payment.reason) if effect is Effect.FAILED else "",
-        refunded=parse_amount(payment.refunded) if isinstance(payment, _Refund) else 0,
+        taken_back=parse_amount(
+            payment.refunded if isinstance(payment, _Refund) else payment.amount
+        ),
     )
 
 

@@ -1,10 +1,9 @@
 """What becomes of a payment that its provider reports: in any order, and however often."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
@@ -46,7 +45,7 @@ class Effect(StrEnum):
 class Report:
     """What a provider tells of one payment: ``micros`` in ``currency`` for the recharge ``key``.
 
-    ``refunded`` is all that was ever refunded of it, ``reason`` why it failed.
+    ``taken_back`` is all that was ever refunded of it, or is disputed; ``reason`` is why it failed.
     """
 
     effect: Effect
@@ -56,7 +55,7 @@ class Report:
     micros: int
     currency: str
     reason: str = ""
-    refunded: int = 0
+    taken_back: int = 0
 
 
 class Reports:
@@ -97,35 +96,33 @@ class Reports:
                 _not_booked(report, reason)
 
     async def _undo(self, report: Report) -> None:
-        """Take back what is not ours to keep, and set aside what only an admin can decide."""
+        """Take back what is not ours to keep, and flag what only an admin can decide."""
         match report.effect:
             case Effect.REFUNDED:
-                await self._take_back(report, report.refunded)
+                await self._take_back(report, "refunded")
             case Effect.DISPUTED:
-                await self._take_back(report, report.micros)
-                await self._ledger.suspend_recharge(report.account, "disputed")
+                await self._take_back(report, "disputed")
             case Effect.QUESTIONED | Effect.DISPUTE_WON:
-                await self._ledger.set_aside(
+                await self._ledger.flag_payment(
                     report.account,
                     report.payment,
                     key=report.key,
                     micros=report.micros,
                     currency=report.currency,
-                    reason=_word(report.effect),
+                    reason=report.effect.removeprefix("payment."),
+                    unbooked=report.effect is Effect.DISPUTE_WON,
                 )
 
-    async def _take_back(self, report: Report, micros: int) -> None:
-        """Take back so much of the payment in all; what is spent already, the ledger flags."""
-        taken = await self._ledger.reverse(
+    async def _take_back(self, report: Report, way: Literal["refunded", "disputed"]) -> None:
+        """Take back what is left of it; the rest, the ledger flags."""
+        await self._ledger.take_back(
             report.account,
-            _reference(report),
             report.key,
-            micros,
-            _word(report.effect),
-            how="in_all",
+            report.payment,
+            paid=report.micros,
+            micros=report.taken_back,
+            way=way,
         )
-        if isinstance(taken, Refused):
-            _not_booked(report, taken.reason)
 
     async def _fail(self, report: Report) -> None:
         """Give up the recharge, if it is still under way: after a success nothing changes."""
@@ -141,16 +138,6 @@ class Reports:
                 self._retry_seconds, under_way.failures, self._chance()
             ),
         )
-
-
-def _word(effect: Effect) -> str:
-    return effect.removeprefix("payment.")
-
-
-def _reference(report: Report) -> str:
-    """Name what is taken back: the same report is the same reversal, and the name is short."""
-    told = f"{report.key} {report.payment} {report.refunded} {report.micros}"
-    return f"{_word(report.effect)}-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
 
 
 def _not_booked(report: Report, reason: str) -> None:

@@ -47,6 +47,7 @@ class _Charge(BaseModel):
 class _Dispute(BaseModel):
     payment_intent: str | None = None
     status: str
+    amount: int
 
 
 class StripeInbox:
@@ -74,26 +75,27 @@ class StripeInbox:
             return _of_intent(_OF_INTENTS[kind], Intent.model_validate(told))
         if kind == _REFUNDED:
             charge = _Charge.model_validate(told)
-            return await self._of_payment(Effect.REFUNDED, charge.payment_intent, charge)
+            return await self._of_payment(
+                Effect.REFUNDED, charge.payment_intent, charge.amount_refunded
+            )
         if kind in _OF_DISPUTES:
             dispute = _Dispute.model_validate(told)
             effect = _of_dispute(_OF_DISPUTES[kind], dispute.status)
             if effect is not None:
-                return await self._of_payment(effect, dispute.payment_intent)
+                return await self._of_payment(effect, dispute.payment_intent, dispute.amount)
         return None
 
     async def _of_payment(
-        self, effect: Effect, payment: str | None, charge: _Charge | None = None
+        self, effect: Effect, payment: str | None, taken_back: int
     ) -> Report | None:
         """Ask whose payment it is: a charge or a dispute does not carry what we labelled."""
         if payment is None:
             return None
         intent = await self._provider.intent(payment)
-        refunded = charge.amount_refunded if charge else 0
-        return _of_intent(effect, intent, refunded)
+        return _of_intent(effect, intent, taken_back)
 
 
-def _of_intent(effect: Effect, intent: Intent, refunded: int = 0) -> Report | None:
+def _of_intent(effect: Effect, intent: Intent, taken_back: int = 0) -> Report | None:
     if not (names.ACCOUNT.fullmatch(intent.account) and names.REFERENCE.fullmatch(intent.key)):
         _log.debug("stripe.not_ours", payment=intent.id, effect=effect)
         return None
@@ -110,7 +112,7 @@ def _of_intent(effect: Effect, intent: Intent, refunded: int = 0) -> Report | No
         reason=(
             (intent.last_payment_error or PaymentError()).reason if effect is Effect.FAILED else ""
         ),
-        refunded=from_minor_units(refunded, currency),
+        taken_back=from_minor_units(taken_back, currency),
     )
 
 

@@ -139,10 +139,10 @@ class World:
             self.provider.settle(charges[which % len(charges)].key)
 
     async def suspend(self) -> None:
-        await self.store.ledger.suspend_recharge(self.at.account, "by_admin")
+        await self.store.ledger.suspend_recharge(self.at.account)
 
     async def resume(self) -> None:
-        await self.store.ledger.suspend_recharge(self.at.account, "")
+        await self.store.ledger.resume_recharge(self.at.account)
 
     async def look(self) -> None:
         """Look at the account, as the scheduler does: a pause may be over."""

@@ -111,10 +111,11 @@ class Books:
         reference: str,
         payment: str,
         micros: int,
-        how: Literal["exact", "at_most", "in_all"] = "exact",
+        *,
+        at_most: bool = False,
     ) -> Reversed | Refused:
         reversal = await self.store.ledger.reverse(
-            self.account, reference, payment, micros, "charge-back", how=how
+            self.account, reference, payment, micros, "charge-back", at_most=at_most
         )
         await self.statement()
         return reversal
@@ -210,6 +211,7 @@ class Books:
     async def pay(
         self, key: str, micros: int, payment: str = "", currency: str = "USD"
     ) -> Granted | Flagged | Refused:
+        payment = payment or f"of-{key}"[:100]
         paid = await self.store.ledger.pay(self.account, key, payment, micros, currency)
         await self.statement()
         return paid

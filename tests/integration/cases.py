@@ -101,10 +101,36 @@ async def a_lot_has_lapsed(at: Books) -> None:
     await until(lapsed, "the lot has lapsed")
 
 
-async def a_payment_is_set_aside(at: Books) -> None:
+async def a_payment_is_unbooked(at: Books) -> None:
     await two_calls(at)
-    await at.store.ledger.set_aside(
-        at.account, "won", key="key", micros=5, currency="USD", reason="dispute_won"
+    await dispute_won(at)
+
+
+async def dispute_won(at: Books) -> Refused | None:
+    return await at.store.ledger.flag_payment(
+        at.account,
+        "won",
+        key="key",
+        micros=5,
+        currency="USD",
+        reason="dispute_won",
+        unbooked=True,
+    )
+
+
+async def a_recharge_is_paid(at: Books) -> None:
+    await four_calls(at)
+    await at.pay("of-a-recharge", 500, "payment")
+
+
+async def a_recharge_is_suspended(at: Books) -> None:
+    await a_recharge_is_paid(at)
+    await at.store.ledger.suspend_recharge(at.account)
+
+
+async def disputed(at: Books) -> int | Refused:
+    return await at.store.ledger.take_back(
+        at.account, "of-a-recharge", "payment", paid=500, micros=400, way="disputed"
     )
 
 
@@ -217,7 +243,7 @@ CASES = {
         Flagged("currency_differs"),
         (0, 100, 0, 0, 0),
         four_calls,
-        again=Flagged("set_aside"),
+        again=Flagged("unbooked"),
     ),
     "submit_recharge": Case(
         lambda at: asked(at, at.store.ledger.submit_recharge),
@@ -246,24 +272,24 @@ CASES = {
         two_calls,
     ),
     "suspend_recharge": Case(
-        lambda at: at.store.ledger.suspend_recharge(at.account, "by_admin"),
+        lambda at: at.store.ledger.suspend_recharge(at.account),
         None,
         (0, 100, 0, 0, 0),
         four_calls,
     ),
-    "set_aside": Case(
-        lambda at: at.store.ledger.set_aside(
-            at.account, "won", key="key", micros=5, currency="USD", reason="dispute_won"
-        ),
+    "resume_recharge": Case(
+        lambda at: at.store.ledger.resume_recharge(at.account),
         None,
-        (50, 50, 0, 0, 0),
-        two_calls,
+        (500, 100, 0, 0, 0),
+        a_recharge_is_suspended,
     ),
-    "dismiss": Case(
-        lambda at: at.store.ledger.dismiss(at.account, "won"),
+    "take_back": Case(disputed, 400, (100, 100, 0, 0, 400), a_recharge_is_paid, again=0),
+    "flag_payment": Case(dispute_won, None, (50, 50, 0, 0, 0), two_calls),
+    "dismiss_payment": Case(
+        lambda at: at.store.ledger.dismiss_payment(at.account, "won"),
         None,
         (50, 50, 0, 0, 0),
-        a_payment_is_set_aside,
+        a_payment_is_unbooked,
         again=Refused("unknown_payment"),
     ),
 }

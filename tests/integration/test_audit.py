@@ -28,7 +28,7 @@ async def busy(store: Store) -> Books:
     await at.hold("also-included", (60, 20), pool=MONTH)
     await at.settle("answered", 110)
     await at.void("unanswered")
-    await at.reverse("charge-back", "c", 100, how="at_most")
+    await at.reverse("charge-back", "c", 100, at_most=True)
     await at.grant("d", 10)
     await at.hold("refused", (60, 1000))
     await at.hold("free", (60, 0))

@@ -69,10 +69,10 @@ async def test_a_charge_back_takes_what_is_left_and_says_how_much(store: Store) 
     lot = (await at.lots())["a"].lot
     await at.hold("call", (60, 30))
     await at.settle("call", 30)
-    assert await at.reverse("dispute", "a", 100, how="at_most") == Reversed(lot, 70, 0)
-    assert await at.reverse("dispute", "a", 100, how="at_most") == Reversed(lot, 70, 0)
-    assert await at.reverse("another", "a", 100, how="at_most") == Reversed(lot, 0, 0)
-    assert await at.reverse("another", "a", 99, how="at_most") == Refused("conflict")
+    assert await at.reverse("dispute", "a", 100, at_most=True) == Reversed(lot, 70, 0)
+    assert await at.reverse("dispute", "a", 100, at_most=True) == Reversed(lot, 70, 0)
+    assert await at.reverse("another", "a", 100, at_most=True) == Reversed(lot, 0, 0)
+    assert await at.reverse("another", "a", 99, at_most=True) == Refused("conflict")
 
 
 async def test_a_refused_reversal_stays_refused_whatever_comes_back(store: Store) -> None:

@@ -53,7 +53,9 @@ from tests.lab.processes import until
 T = TypeVar("T")
 
 # Those that tell how it was before, or that it was done already.
-TELL_WHAT_WAS = {"expire", "pay", "submit_recharge", "doubt_recharge", "dismiss"}
+TELL_WHAT_WAS = {
+    *("expire", "pay", "take_back", "submit_recharge", "doubt_recharge", "dismiss_payment"),
+}
 STARTS = [
     milliseconds(at)
     for at in (

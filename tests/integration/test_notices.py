@@ -106,7 +106,7 @@ async def test_all_that_the_ledger_tells_can_be_read(telling: Telling) -> None:
     await at.hold("used", (60, 110))
     await at.settle("used", 110)
     await at.settle("call", 30)
-    await ledger.suspend_recharge(account, "disputed")
+    await ledger.suspend_recharge(account)
     async with telling.told(f"{OPS}, {telling.hooks.url}"):
         await telling.until_done()
     assert {str(told.body["type"]) for told in telling.hooks.told} == set(Kind)

@@ -1,8 +1,14 @@
 """The recharge of an account as its operations make it, without a provider."""
 
+from typing import Literal
+
+import pytest
+
 from gateway.ledger.outcomes import Asked, Flagged, Granted, Refused
 from tests.conftest import Store
 from tests.integration.books import Books, funded, told
+
+Way = Literal["refunded", "disputed"]
 
 
 async def claimed(
@@ -138,21 +144,58 @@ async def test_new_methods_end_a_suspension_and_are_asked_at_once(store: Store) 
     assert await methods_asked(at) == ["expired", "fresh"]
 
 
+async def test_the_same_methods_set_again_end_no_suspension(store: Store) -> None:
+    at, first = await claimed(store, "expired")
+    await at.fail_recharge(first, 60, lasting=True)
+    await at.configure("nightly", methods="expired")
+    assert await state(at) == ("suspended", "declined")
+
+
 async def test_what_an_admin_suspended_only_an_admin_resumes(store: Store) -> None:
     at, first = await claimed(store, "card")
     await submit(at, first)
-    ledger = at.store.ledger
     for _ in range(2):
-        await ledger.suspend_recharge(at.account, "by_admin")
-    await ledger.suspend_recharge(at.account, "disputed")
+        await at.store.ledger.suspend_recharge(at.account)
     assert await state(at) == ("submitted", "by_admin")  # its provider knows of it
     assert isinstance(await at.pay(first, 200), Granted)
     await at.configure("card", methods="fresh")
     await at.hold("call", (60, 240))
     assert await state(at) == ("suspended", "by_admin")
-    await ledger.suspend_recharge(at.account, "")
+    await at.store.ledger.resume_recharge(at.account)
     assert await state(at) == ("claimed", "")
     assert [event["reason"] for event in await told(at, "suspended")] == ["by_admin"]
+
+
+@pytest.mark.parametrize("stop", ["suspend", "switch off"])
+async def test_no_backup_is_asked_for_a_recharge_that_is_wanted_no_more(
+    store: Store, stop: str
+) -> None:
+    at, first = await claimed(store, "card,account")
+    await submit(at, first)
+    if stop == "suspend":
+        await at.store.ledger.suspend_recharge(at.account)
+    else:
+        await at.configure("off", recharge_amount=0)
+    await at.fail_recharge(first, 60, lasting=True)
+    assert await key(at) == ""
+    assert await methods_asked(at) == ["card"]
+    suspended = "by_admin" if stop == "suspend" else "declined"
+    assert (await state(at))[1] == suspended
+
+
+async def test_neither_a_decline_nor_an_odd_payment_lifts_what_an_admin_suspended(
+    store: Store,
+) -> None:
+    for odd in ("decline", "currency"):
+        at, first = await claimed(store, "card")
+        await submit(at, first)
+        await at.store.ledger.suspend_recharge(at.account)
+        if odd == "decline":
+            await at.fail_recharge(first, 60, lasting=True)
+        else:
+            await at.pay(first, 200, currency="EUR")
+        await at.configure("card", methods="fresh")
+        assert await state(at) == ("suspended", "by_admin")
 
 
 async def test_a_recharge_that_nobody_was_asked_for_is_dropped_when_it_is_stopped(
@@ -161,7 +204,7 @@ async def test_a_recharge_that_nobody_was_asked_for_is_dropped_when_it_is_stoppe
     for stop in ("suspend", "switch off"):
         at, first = await claimed(store)
         if stop == "suspend":
-            await at.store.ledger.suspend_recharge(at.account, "by_admin")
+            await at.store.ledger.suspend_recharge(at.account)
         else:
             await at.configure("off", recharge_amount=0)
         assert await at.store.ledger.submit_recharge(at.account, first) == Refused("closed")
@@ -180,6 +223,16 @@ async def test_no_more_recharges_are_made_than_a_day_allows(store: Store) -> Non
     assert [event["limit"] for event in await told(at, "recharge_capped")] == ["day"]
     await at.configure("more", recharge_day_max=3)
     assert await state(at) == ("claimed", "")
+
+
+async def test_an_account_is_capped_only_while_a_recharge_is_due(store: Store) -> None:
+    at, first = await claimed(store, day_max=1)
+    await at.pay(first, 200)
+    assert await state(at) == ("armed", "")
+    await at.hold("call", (60, 200))
+    assert await state(at) == ("capped", "")
+    await at.grant("by-hand", 500)
+    assert await state(at) == ("armed", "")
 
 
 async def test_no_more_is_recharged_than_a_month_allows(store: Store) -> None:
@@ -222,59 +275,137 @@ async def test_what_was_paid_is_credited_whatever_was_asked_for_and_told(store: 
     assert ((await at.sums())[0], recharge.month_micros) == (200, 150)
 
 
-async def test_a_payment_in_another_currency_is_set_aside_and_no_more_is_charged(
+async def test_a_payment_in_another_currency_is_kept_unbooked_and_no_more_is_charged(
     store: Store,
 ) -> None:
     at, first = await claimed(store)
     assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("currency_differs")
-    assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("set_aside")
+    assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("unbooked")
     assert await state(at) == ("suspended", "currency_differs")
     [unbooked] = await at.store.statements.unbooked(at.account)
     assert (unbooked.payment, unbooked.micros, unbooked.currency) == ("pay_1", 200, "EUR")
-    assert len(await told(at, "payment_flagged")) == 1
+    await at.configure("card", methods="fresh")
+    assert await state(at) == ("suspended", "currency_differs")  # until an admin has looked
     await at.grant("pay_1", 217)  # by hand, at the rate of the day
     assert await at.store.statements.unbooked(at.account) == []
     assert (await at.sums())[0] == 267
+    assert await reasons(at) == ["currency_differs"]
 
 
-async def test_another_payment_with_the_same_key_is_set_aside(store: Store) -> None:
+async def test_another_payment_with_the_same_key_is_kept_unbooked_and_told_once(
+    store: Store,
+) -> None:
     at, first = await claimed(store)
     granted = await at.pay(first, 200, "pay_1")
     assert await at.pay(first, 200, "pay_2") == Flagged("paid_twice")
     assert await at.pay(first, 200, "pay_1") == granted
-    assert await at.pay(first, 201, "pay_1") == Flagged("amount_differs")
     assert (await at.sums())[0] == 250
-    unbooked = await at.store.statements.unbooked(at.account)
-    assert [one.payment for one in unbooked] == ["pay_1", "pay_2"]
-    assert await at.store.ledger.dismiss(at.account, "pay_2") is None
-    assert await at.store.ledger.dismiss(at.account, "pay_2") == Refused("unknown_payment")
+    [unbooked] = await at.store.statements.unbooked(at.account)
+    assert unbooked.payment == "pay_2"
+    dismiss = at.store.ledger.dismiss_payment
+    assert await dismiss(at.account, "pay_2") is None
+    assert await dismiss(at.account, "pay_2") == Refused("unknown_payment")
+    assert await at.pay(first, 200, "pay_2") == Flagged("paid_twice")  # delivered again
+    assert await at.store.statements.unbooked(at.account) == []
+    assert await reasons(at) == ["paid_twice"]
 
 
-async def test_the_payment_whose_reply_named_no_id_may_be_named_later(store: Store) -> None:
+async def test_another_amount_of_a_payment_that_is_booked_is_told_and_can_be_booked_by_no_hand(
+    store: Store,
+) -> None:
     at, first = await claimed(store)
-    granted = await at.pay(first, 200)
-    assert await at.pay(first, 200, "pay_1") == granted
-    assert await at.pay(first, 200) == granted
-    assert await at.pay(first, 200, "pay_2") == Flagged("paid_twice")
+    await at.pay(first, 200, "pay_1")
+    assert await at.pay(first, 210, "pay_1") == Flagged("amount_differs")
+    assert await at.store.statements.unbooked(at.account) == []
+    assert await at.grant("pay_1", 210) == Refused("conflict")
+    assert (await at.sums())[0] == 250
+
+
+@pytest.mark.parametrize("by", ["key", "payment"])
+async def test_a_payment_that_was_booked_by_hand_first_is_still_one_lot(
+    store: Store, by: str
+) -> None:
+    # R3.
+    at, first = await claimed(store)
+    await submit(at, first)
+    by_hand = await at.grant(first if by == "key" else "pay_1", 200)
+    assert await at.pay(first, 200, "pay_1") == by_hand
+    assert await at.pay(first, 200, "pay_1") == by_hand
+    assert (await at.sums())[0] == 250
+    assert await key(at) == ""
+    assert await back(at, first, "pay_1", 200) == 200
+
+
+async def back(at: Books, key: str, payment: str, micros: int, way: Way = "refunded") -> object:
+    """Report that so much of a payment of 200 was ever taken back."""
+    return await at.store.ledger.take_back(
+        at.account, key, payment, paid=200, micros=micros, way=way
+    )
+
+
+async def reasons(at: Books) -> list[str]:
+    return [event["reason"] for event in await told(at, "payment_flagged")]
 
 
 async def test_refunds_take_back_what_all_of_them_say_in_any_order(store: Store) -> None:
     at, first = await claimed(store)
-    await at.pay(first, 200)
-    for reference, in_all in (("two", 150), ("one", 100), ("two", 150), ("three", 160)):
-        await at.reverse(reference, first, in_all, "in_all")
+    await at.pay(first, 200, "pay_1")
+    taken = [await back(at, first, "pay_1", in_all) for in_all in (150, 100, 150, 160)]
+    assert taken == [150, 0, 0, 10]
     assert (await at.statement()).reversed == 160
-    assert await told(at, "payment_flagged") == []
+    assert await reasons(at) == []
+
+
+async def test_a_refund_and_a_dispute_take_back_no_more_than_was_paid(store: Store) -> None:
+    at, first = await claimed(store)
+    await at.pay(first, 200, "pay_1")
+    assert await back(at, first, "pay_1", 50) == 50
+    assert await back(at, first, "pay_1", 200, "disputed") == 150
+    assert await reasons(at) == []
+
+
+async def test_a_dispute_suspends_once_and_until_an_admin_resumes(store: Store) -> None:
+    at, first = await claimed(store, "card")
+    await at.pay(first, 200, "pay_1")
+    assert await back(at, first, "pay_1", 200, "disputed") == 200
+    await at.configure("card", methods="fresh")
+    assert await state(at) == ("suspended", "disputed")
+    await at.store.ledger.resume_recharge(at.account)
+    assert await back(at, first, "pay_1", 200, "disputed") == 0  # delivered again
+    assert await state(at) == ("claimed", "")
+    assert [event["reason"] for event in await told(at, "suspended")] == ["disputed"]
 
 
 async def test_what_a_refund_cannot_take_back_is_told(store: Store) -> None:
     at, first = await claimed(store)
-    await at.pay(first, 200)
+    await at.pay(first, 200, "pay_1")
     await at.hold("call", (60, 190))  # 50 of the first lot, 140 of the recharge
-    await at.reverse("refund", first, 200, "in_all")
+    assert await back(at, first, "pay_1", 200) == 60
     [flag] = await told(at, "payment_flagged")
-    assert (flag["reason"], flag["micros"]) == ("taken_back_short", "140")
-    assert (await at.statement()).reversed == 60
+    assert (flag["reason"], flag["micros"], flag["payment"]) == (
+        *("taken_back_short", "140"),
+        "pay_1",
+    )
+
+
+async def test_the_refund_of_a_second_payment_takes_nothing_of_the_first(store: Store) -> None:
+    at, first = await claimed(store)
+    await at.pay(first, 200, "pay_1")
+    await at.pay(first, 200, "pay_2")
+    assert await back(at, first, "pay_2", 80) == 0
+    [unbooked] = await at.store.statements.unbooked(at.account)
+    assert (unbooked.payment, unbooked.micros) == ("pay_2", 120)
+    assert await back(at, first, "pay_2", 200) == 0
+    assert await at.store.statements.unbooked(at.account) == []
+    assert (await at.sums())[0] == 250
+
+
+async def test_the_refund_of_what_was_booked_by_hand_is_taken_back(store: Store) -> None:
+    at, first = await claimed(store)
+    await at.pay(first, 200, "pay_1", "EUR")
+    await at.grant("pay_1", 210)
+    assert await back(at, first, "pay_1", 200) == 200
+    assert (await at.sums())[0] == 60
 
 
 async def test_a_balance_that_a_recharge_is_on_its_way_for_is_not_told_to_be_empty(
@@ -298,6 +429,38 @@ async def test_an_empty_balance_is_told_as_soon_as_the_recharge_is_in_doubt(stor
     assert (told_once["needed"], told_once["recharge"]) == ("70", "unknown")
     await at.fail_recharge(first, 3600)
     assert len(await told(at, "exhausted")) == 1
+
+
+async def test_an_empty_balance_is_told_when_the_recharge_takes_longer_than_a_minute(
+    store: Store,
+) -> None:
+    at, _ = await claimed(store)
+    await at.hold("call", (60, 50))
+    await at.settle("call", 50)
+    assert await told(at, "exhausted") == []
+    seconds, _ = await store.redis.time()
+    cells = store.store.account(at.account).account
+    await store.redis.hset(cells, "recharge_claimed", str((seconds - 61) * 1000))
+    await at.expire()
+    assert [event["recharge"] for event in await told(at, "exhausted")] == ["pending"]
+
+
+async def test_a_call_that_is_too_dear_does_not_hide_that_the_balance_is_used_up_later(
+    store: Store,
+) -> None:
+    at = await funded(store, 100)
+    assert await at.hold("satellite", (60, 150)) == Refused("no_credit", 100)
+    await at.hold("call", (60, 100))
+    await at.settle("call", 100)
+    await at.hold("next", (60, 1))
+    assert [event["left"] for event in await told(at, "exhausted")] == ["too_little", "nothing"]
+
+
+async def test_of_a_failed_recharge_it_is_told_whether_another_follows(store: Store) -> None:
+    at = await funded(store, 500)
+    asked = await at.store.ledger.request_recharge(at.account, "by-hand", 70)
+    await at.fail_recharge(str(asked), 60)
+    assert [event["next"] for event in await told(at, "recharge_failed")] == ["none"]
 
 
 async def test_the_balance_is_low_at_a_fifth_of_what_it_was_when_money_came(store: Store) -> None:

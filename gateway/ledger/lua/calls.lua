@@ -98,13 +98,15 @@ local function move_seconds(books, pool, name, from, to, seconds)
   books.moves[#books.moves + 1] = 'pool:' .. name .. ' ' .. from .. ' ' .. to .. ' ' .. text(seconds)
 end
 
--- Tell once of a pool that 80 % of it are taken, and once that all of it is (rule R6).
+-- Tell once of a pool that 80 % of it are taken, and once that all of it is (rule R6); and again
+-- after it has grown.
 local function watch_pool(pool, name, size)
-  local cells = redis.call('HMGET', pool, 'used', 'held', 'told')
+  local cells = redis.call('HMGET', pool, 'used', 'held', 'told', 'told_size')
   local taken = tonumber(cells[1] or '0') + tonumber(cells[2] or '0')
   local percent = taken >= size and 100 or taken * 100 >= size * 80 and 80 or 0
-  if percent > tonumber(cells[3] or '0') then
-    redis.call('HSET', pool, 'told', text(percent))
+  local told = size <= tonumber(cells[4] or '0') and tonumber(cells[3]) or 0
+  if percent > told then
+    redis.call('HSET', pool, 'told', text(percent), 'told_size', text(size))
     event('pool_used', 'pool', name, 'percent', text(percent), 'seconds', text(taken),
       'size', text(size))
   end

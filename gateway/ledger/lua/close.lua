@@ -61,9 +61,13 @@ local function low_threshold(books)
   return math.floor(books.low_base / 100) * books.low_percent
 end
 
--- Tell once that the balance is low, and once that it is used up: that nothing is left, or less
--- than the `needed` micro-units of a call, were all that is held given back. Neither is told while a
--- recharge is on its way. `lifted` ends the episode: money came.
+-- What was told of a balance that calls cannot go on with, from bad to worse.
+local TOO_LITTLE, NOTHING = 'too_little', 'nothing'
+local BADNESS = { [''] = 0, [TOO_LITTLE] = 1, [NOTHING] = 2 }
+
+-- Tell once that the balance is low, once that it is too little for a call, whose price of `needed`
+-- micro-units it would not pay were all that is held given back, and once that nothing is left. None
+-- of it is told while a recharge is on its way. `lifted` ends the episode: money came.
 local function watch(books, needed, lifted)
   local total = books.total
   local balance = total.available + total.held
@@ -72,9 +76,9 @@ local function watch(books, needed, lifted)
   -- Nobody is told of an account that never had any credit.
   local had = total.granted > 0 or books.overdraft > 0
   local low = had and balance < low_threshold(books)
-  local exhausted = had and (spending <= 0 or spending < needed)
-  local news = (low and books.low == '') or (exhausted and books.exhausted == '')
-  local helped = news and is_on_its_way(books)
+  local left = had and (spending <= 0 and NOTHING or spending < needed and TOO_LITTLE) or ''
+  local is_worse = BADNESS[left] > BADNESS[books.exhausted]
+  local helped = (is_worse or (low and books.low == '')) and is_on_its_way(books)
   if low and books.low == '' and not helped then
     change(books, 'low', '1')
     event('low', 'available', text(total.available), 'held', text(total.held),
@@ -82,14 +86,14 @@ local function watch(books, needed, lifted)
   elseif not low and books.low ~= '' then
     change(books, 'low', '')
   end
-  if exhausted and books.exhausted == '' and not helped then
-    change(books, 'exhausted', '1')
+  local still_needed = is_worse and helped and needed or 0
+  if is_worse and not helped then
+    change(books, 'exhausted', left)
     event('exhausted', 'available', text(total.available), 'held', text(total.held),
-      'needed', text(needed), 'recharge', why_not_recharged(books))
-  elseif lifted and not exhausted and books.exhausted ~= '' then
+      'left', left, 'needed', text(needed), 'recharge', why_not_recharged(books))
+  elseif lifted and left == '' and books.exhausted ~= '' then
     change(books, 'exhausted', '')
   end
-  local still_needed = exhausted and books.exhausted == '' and needed or 0
   if still_needed ~= books.needed then
     change(books, 'needed', still_needed)
   end

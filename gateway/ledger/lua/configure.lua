@@ -6,8 +6,7 @@
 -- Answers  "configured" | "refused unknown_account 0" | "refused conflict 0"
 -- Once for each operation id; a refusal is not kept. A recharge that is switched on while already
 -- below its trigger is claimed at once (rule R1); one that is switched off before its provider has
--- heard of it is dropped. Other methods of payment end a suspension, unless an admin suspended, and a
--- pause. More overdraft is credit that came, and a limit of money that changes may be.
+-- heard of it is dropped. Other methods of payment end a suspension after declines, and a pause. More overdraft is credit that came, and a limit of money that changes may be.
 
 local users, answer, licences = KEYS[6], KEYS[7], KEYS[8]
 local names = ARGV[4]
@@ -20,7 +19,8 @@ local books = open_books(now_ms())
 if not books then
   return 'refused unknown_account 0'
 end
-local overdraft = books.overdraft
+read_recharge(books)
+local overdraft, methods = books.overdraft, books.methods
 local set = change_settings(books, 5)
 
 local added = 0
@@ -34,11 +34,8 @@ enter(books, 'configure', 'operation', ARGV[2], 'users', names, unpack(books.cha
 if set.recharge_amount and books.recharge_amount == 0 then
   cancel_recharge(books)
 end
-if set.methods then
-  read_recharge(books)
-  if books.recharge_suspended ~= BY_ADMIN then
-    resume_recharge(books)
-  end
+if books.methods ~= methods and not NEEDS_ADMIN[books.recharge_suspended] then
+  resume_recharge(books)
 end
 local raised = books.overdraft > overdraft
 if raised or set.limit_day or set.limit_month then

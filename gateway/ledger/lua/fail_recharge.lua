@@ -21,7 +21,9 @@ if not books or not is_claimed(books, key) then
 end
 
 local micros = books.recharge_asked
-local backup = lasts and untried_method(books)
+-- Nobody else is asked where no more recharges are wanted.
+local wanted = books.recharge_suspended == '' and books.recharge_amount > 0
+local backup = lasts and wanted and untried_method(books)
 if backup then
   change(books, 'recharge_declined', reason)
   ask_by(books, backup)
@@ -38,8 +40,9 @@ else
   end
   local is_suspended = books.recharge_suspended ~= ''
   if first or is_suspended then
+    local next_is = is_suspended and 'suspended' or is_due(books) and 'retry' or 'none'
     tell_of_recharge(books, 'recharge_failed', 'key', key, 'reason', reason, 'micros', text(micros),
-      'next', is_suspended and 'suspended' or 'retry', 'after', text(books.recharge_after))
+      'next', next_is, 'after', next_is == 'retry' and text(books.recharge_after) or '0')
   end
 end
 enter(books, 'recharge_failed', 'key', key, 'reason', reason)

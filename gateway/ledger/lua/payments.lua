@@ -1,13 +1,17 @@
 -- Payments that a provider reports. After lots.lua.
 
--- Keep a payment for an admin who decides what becomes of it, and tell him once for each reason.
-local function set_aside(books, unbooked, payment, key, micros, currency, reason)
-  local words = key .. ' ' .. text(micros) .. ' ' .. currency .. ' ' .. reason
-  if redis.call('HGET', unbooked, payment) ~= words then
-    redis.call('HSET', unbooked, payment, words)
-    enter(books, 'set_aside', 'payment', payment, 'reference', key, 'amount', text(micros),
-      'currency', currency, 'reason', reason)
-    event('payment_flagged', 'payment', payment, 'key', key, 'reason', reason,
-      'micros', text(micros), 'currency', currency, 'asked', '')
+-- Tell an admin once, for each payment and reason, for ever. One that is `unbooked` is kept until he
+-- has decided what becomes of it.
+local function flag_payment(books, payments, unbooked, payment, reason, micros, currency, key, asked)
+  if redis.call('HSETNX', payments, 'flagged:' .. payment .. ' ' .. reason, text(books.now)) == 0 then
+    return
+  end
+  enter(books, 'flag_payment', 'payment', payment, 'reference', key, 'amount', text(micros),
+    'currency', currency, 'reason', reason)
+  event('payment_flagged', 'payment', payment, 'key', key, 'reason', reason,
+    'micros', text(micros), 'currency', currency, 'asked', asked and text(asked) or '')
+  if unbooked then
+    redis.call('HSET', unbooked, payment,
+      key .. ' ' .. text(micros) .. ' ' .. currency .. ' ' .. reason)
   end
 end

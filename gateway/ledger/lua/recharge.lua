@@ -8,7 +8,10 @@
 -- Caps count days and months in UTC. What fails is not counted.
 
 local FAILURES_MAX = 10 -- in a row, each after a longer pause
+local ON_ITS_WAY_MS = 60000 -- after its claim; what takes longer may take days
+-- Why recharges are suspended: what only an admin ends, however else it may be.
 local BY_ADMIN = 'by_admin'
+local NEEDS_ADMIN = { [BY_ADMIN] = true, disputed = true, currency_differs = true, too_large = true }
 local RECHARGE_WORDS = { 'recharge_key', 'recharge_status', 'recharge_method', 'recharge_tried',
   'recharge_declined', 'recharge_suspended', 'recharge_capped', 'methods' }
 local RECHARGE_NUMBERS = { 'recharges', 'recharge_asked', 'recharge_claimed', 'recharge_begun',
@@ -38,14 +41,19 @@ end
 local function is_on_its_way(books)
   read_recharge(books)
   return books.recharge_key ~= '' and books.recharge_status ~= 'unknown'
+    and books.now < books.recharge_claimed + ON_ITS_WAY_MS
+end
+
+local function is_due(books)
+  return books.recharge_amount > 0 and books.total.available < books.recharge_below
 end
 
 -- Why no recharge is on its way.
 local function why_not_recharged(books)
   read_recharge(books)
   if books.recharge_key ~= '' then
-    return 'unknown'
-  elseif books.recharge_amount == 0 or books.total.available >= books.recharge_below then
+    return books.recharge_status == 'unknown' and 'unknown' or 'pending'
+  elseif not is_due(books) then
     return 'off'
   elseif books.recharge_suspended ~= '' then
     return 'suspended'
@@ -121,13 +129,12 @@ local function begin_recharge(books, micros)
   change(books, 'recharge_claimed', books.now)
   change(books, 'recharge_tried', ',')
   change(books, 'recharge_declined', '')
-  change(books, 'recharge_capped', '')
   ask_by(books, untried_method(books))
 end
 
 -- Claim a recharge if available is below the trigger and nothing is in its way (rules R1, R2).
 local function claim_recharge(books)
-  if books.recharge_amount == 0 or books.total.available >= books.recharge_below then
+  if not is_due(books) then
     return
   end
   read_recharge(books)
@@ -167,14 +174,20 @@ local function cancel_recharge(books)
   end
 end
 
--- Let no recharge be claimed until an admin says so.
-local function suspend_recharge(books, reason)
-  change(books, 'recharge_suspended', reason)
+-- Let recharges be claimed again at once.
+local function resume_recharge(books)
+  change(books, 'recharge_suspended', '')
   change(books, 'recharge_failures', 0)
   change(books, 'recharge_after', 0)
 end
 
--- Let recharges be claimed again at once.
-local function resume_recharge(books)
-  suspend_recharge(books, '')
+-- Let no recharge be claimed for a reason, unless a weightier one stands; tell whether it is new.
+local function suspend_recharge(books, reason)
+  local before = books.recharge_suspended
+  if before == reason or before == BY_ADMIN or (NEEDS_ADMIN[before] and reason ~= BY_ADMIN) then
+    return false
+  end
+  resume_recharge(books)
+  change(books, 'recharge_suspended', reason)
+  return true
 end

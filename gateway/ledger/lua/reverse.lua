@@ -1,16 +1,15 @@
--- Take back money of a payment that is not used: a refund, or a charge-back (rule M7).
+-- Take back by hand money of a payment that is not used (rule M7).
 --
 -- KEYS  6 payments  7 answer
 -- ARGV  2 reference of the reversal  3 reference of the payment  4 micros  5 reason
---       6 "exact", "at_most" (what is left, if that is less than micros), or "in_all" (micros is the
---       sum of all that was ever taken back in this way; what is not left is told)
+--       6 "1": what is left, if that is less than micros
 -- Answers  "reversed LOT MICROS AVAILABLE" | "refused REASON LEFT"
 -- Reasons, the first that applies: conflict, unknown_account, unknown_payment, exceeds_lot (LEFT is
 -- what the payment's lot has available; what is held or spent cannot be taken back).
 -- Once for each reference, for ever; a refusal is kept for an hour.
 
 local payments, refusal = KEYS[6], KEYS[7]
-local reference, payment, at_most = ARGV[2], ARGV[3], ARGV[6] ~= 'exact'
+local reference, payment, at_most = ARGV[2], ARGV[3], ARGV[6] == '1'
 
 local print = fingerprint()
 local stored = answered(redis.call('HGET', payments, 'reverse:' .. reference), print)
@@ -18,12 +17,7 @@ local stored = answered(redis.call('HGET', payments, 'reverse:' .. reference), p
 if stored then
   return stored
 end
-local micros, before = amount(ARGV[4]), 0
-if ARGV[6] == 'in_all' then
-  before = tonumber(redis.call('HGET', payments, 'taken_back:' .. payment) or '0')
-  micros = math.max(micros - before, 0)
-end
-local asked = micros
+local micros = amount(ARGV[4])
 local books = open_books(now_ms())
 local granted = redis.call('HGET', payments, 'grant:' .. payment)
 local name = granted and string.match(granted, ' granted (%S+) ')
@@ -50,13 +44,6 @@ if reason then
   local answer = keep_answer(refusal, 'answer', print, 'refused ' .. reason .. ' ' .. text(left))
   redis.call('EXPIRE', refusal, REFUSED_LIFE_SECONDS)
   return answer
-end
-if ARGV[6] == 'in_all' then
-  redis.call('HSET', payments, 'taken_back:' .. payment, text(before + asked))
-  if micros < asked then
-    event('payment_flagged', 'payment', payment, 'key', payment, 'reason', 'taken_back_short',
-      'micros', text(asked - micros), 'currency', books.currency, 'asked', text(asked))
-  end
 end
 if micros > 0 then
   move(books, lot_of(books, name), 'available', 'reversed', micros)

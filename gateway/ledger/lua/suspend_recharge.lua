@@ -1,26 +1,17 @@
--- Suspend an account's recharges, or resume them.
+-- Suspend an account's recharges, as an admin wants it.
 --
--- ARGV  2 reason, or "": resume
--- Answers  "set" | "refused unknown_account 0"
--- Repeating it changes nothing more, and what an admin suspended stays so whatever else happens.
--- Suspending drops a recharge of which no provider has heard yet;
--- resuming ends a pause after a failure too, and claims at once what is due.
+-- ARGV  nothing more
+-- Answers  "suspended" | "refused unknown_account 0"
+-- Repeating it changes nothing more. A recharge of which no provider has heard yet is dropped.
 
 local books = open_books(now_ms())
 if not books then
   return 'refused unknown_account 0'
 end
-read_recharge(books)
-local reason, before = ARGV[2], books.recharge_suspended
-if reason == '' then
-  resume_recharge(books)
-elseif before ~= reason and before ~= BY_ADMIN then
-  cancel_recharge(books)
-  suspend_recharge(books, reason)
-  tell_of_recharge(books, 'suspended', 'reason', reason)
-end
-if books.recharge_suspended ~= before then
-  enter(books, 'suspend_recharge', 'reason', reason)
+cancel_recharge(books)
+if suspend_recharge(books, BY_ADMIN) then
+  tell_of_recharge(books, 'suspended', 'reason', BY_ADMIN)
+  enter(books, 'suspend_recharge')
 end
 close_books(books, 0)
-return 'set'
+return 'suspended'

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from standardwebhooks import Webhook
 
 from gateway import names
-from gateway.money import format_amount, parse_amount
+from gateway.money import format_amount, is_positive, parse_amount
 from gateway.recharge.declines import as_reason
 from gateway.recharge.providers.charge import REPLY_SECONDS_MAX, Charge, Reply, Status
 
@@ -77,23 +77,27 @@ class WebhookProvider:
                 # What was signed for one address is not for another.
                 allow_redirects=False,
             ) as response:
-                told = _Body.model_validate_json(await response.content.read(BODY_BYTES_MAX))
+                told = _Body.model_validate_json(await _whole(response))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return Reply(Status.UNKNOWN, type(error).__name__)
         return _reply(charge, told, method, response.status)
 
 
-def _is_amount(text: str) -> str:
-    if parse_amount(text) == 0:
-        raise ValueError("must be more than 0")
-    return text
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body to its end, which may come in pieces. Raises ValueError for one too long."""
+    body = b""
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > BODY_BYTES_MAX:
+            raise ValueError("the body is too long")
+    return body
 
 
 class _Body(BaseModel):
     status: Status
     reason: str | None = None
     payment_id: Annotated[str, Field(pattern=f"^{names.REFERENCE.pattern}$")] | None = None
-    amount: Annotated[str, AfterValidator(_is_amount)] | None = None
+    amount: Annotated[str, AfterValidator(is_positive)] | None = None
     currency: Annotated[str, Field(pattern=f"^{names.CURRENCY.pattern}$")] | None = None
 
 

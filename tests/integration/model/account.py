@@ -20,7 +20,7 @@ from gateway.ledger.outcomes import (
 from gateway.rating.plan import Pool
 from gateway.rating.price import Slice
 from tests.integration.model.party import Party, licences
-from tests.integration.model.recharge import FAILURES_MAX, Claim, Recharges
+from tests.integration.model.recharge import FAILURES_MAX, ON_ITS_WAY_MS, UNBOOKED, Claim, Recharges
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -65,6 +65,7 @@ class Pooled:
     held: int = 0
     used: int = 0
     told: int = 0  # percent
+    told_size: int = 0
 
 
 @dataclass
@@ -83,8 +84,9 @@ class Account:
     recharges: Recharges = field(default_factory=Recharges)
     recipients: str = ""
     unbooked: dict[str, Unbooked] = field(default_factory=dict)
+    flagged: set[tuple[str, str]] = field(default_factory=set)
     low: bool = False
-    exhausted: bool = False
+    exhausted: str = ""  # what was told of it
     needed: int = 0  # by a call that was refused while a recharge was on its way
     waiting: bool = False
     lapsed: int = 0  # since the last operation that changed the account
@@ -237,18 +239,19 @@ class Account:
         taken = max(0, min(pool.slice_seconds, pool.size_seconds - known.held - known.used))
         if taken:
             now = replace(known, held=known.held + taken)
-            self.keep_pool(pool.name, replace(now, told=self.tell_pool(pool, now)))
+            self.keep_pool(pool.name, self.tell_pool(pool, now))
         return taken
 
-    def tell_pool(self, pool: Pool, now: Pooled) -> int:
-        """Rule R6: a pool is used at 80 % and at 100 %."""
+    def tell_pool(self, pool: Pool, now: Pooled) -> Pooled:
+        """Rule R6: a pool is used at 80 % and at 100 %, and again after it has grown."""
         seconds = now.held + now.used
         percents = [one for one in (80, 100) if seconds * 100 >= pool.size_seconds * one]
-        if not percents or percents[-1] <= now.told:
-            return now.told
+        told = 0 if pool.size_seconds > now.told_size else now.told
+        if not percents or percents[-1] <= told:
+            return now
         what = {"percent": percents[-1], "seconds": seconds, "size": pool.size_seconds}
         self.tell("pool_used", pool=pool.name, **what)
-        return percents[-1]
+        return replace(now, told=percents[-1], told_size=pool.size_seconds)
 
     def give_back_seconds(self, hold: Hold, used: int) -> None:
         known = self.pools.get(hold.pool)
@@ -289,25 +292,37 @@ class Account:
                 self.tell("lot_expiring", lot=lot.lot, **what)
 
     def watch(self, needed: int, *, lifted: bool) -> None:
-        """Rule R6: low; used up, or less than a call needs were all given back. Each once."""
+        """Rule R6: low; too little for a call, were all held given back; used up. Each once."""
         balance = self.balance
-        left = balance + self.overdraft
+        spending = balance + self.overdraft
         needed = max(needed, 0 if lifted else self.needed)
         had_credit = self.sum("granted") > 0 or self.overdraft > 0
         below = self.low_below or self.low_base // 100 * self.low_percent
         low = had_credit and balance < below
-        exhausted = had_credit and (left <= 0 or left < needed)
+        left = "nothing" if spending <= 0 else "too_little" if spending < needed else ""
+        left = left if had_credit else ""
+        worst = ["", "too_little", "nothing"]
+        worse = worst.index(left) > worst.index(self.exhausted)
         sums = {"available": self.available, "held": self.sum("held")}
-        claim = self.recharges.claim
-        helped = claim is not None and claim.status != "unknown"
+        helped = self.is_on_its_way()
         if low and not self.low and not helped:
             self.tell("low", **sums, below=below)
-        if exhausted and not self.exhausted and not helped:
-            self.tell("exhausted", **sums, needed=needed, recharge=self.why_not_recharged())
-        self.needed = needed if exhausted and helped and not self.exhausted else 0
+        if worse and not helped:
+            why = self.why_not_recharged()
+            self.tell("exhausted", **sums, left=left, needed=needed, recharge=why)
+        self.needed = needed if worse and helped else 0
         self.low = low and (self.low or not helped)
-        self.exhausted = (exhausted and not helped) or (
-            self.exhausted and not (lifted and not exhausted)
+        if worse and not helped:
+            self.exhausted = left
+        elif lifted and not left:
+            self.exhausted = ""
+
+    def is_on_its_way(self) -> bool:
+        claim = self.recharges.claim
+        return (
+            claim is not None
+            and claim.status != RechargeStatus.UNKNOWN
+            and self.now_ms < claim.claimed_ms + ON_ITS_WAY_MS
         )
 
     @property
@@ -317,7 +332,7 @@ class Account:
     def why_not_recharged(self) -> str:
         of = self.recharges
         if of.claim:
-            return "unknown"
+            return "unknown" if of.claim.status == RechargeStatus.UNKNOWN else "pending"
         if not of.amount or self.available >= of.below:
             return "off"
         if of.suspended:
@@ -339,7 +354,6 @@ class Account:
 
     def begin_recharge(self, micros: int) -> None:
         of = self.recharges
-        of.capped = ""
         of.counted.append((self.now_ms, micros))
         of.claim = Claim("", micros, "", [], self.now_ms, self.now_ms)
         self.ask_by(of.untried([]) or "")
@@ -368,7 +382,8 @@ class Account:
         of = self.recharges
         claim = of.claim
         assert claim
-        backup = of.untried(claim.tried) if lasting else None
+        wanted = lasting and not of.suspended and of.amount > 0
+        backup = of.untried(claim.tried) if wanted else None
         if backup is not None:
             claim.declined = reason
             self.ask_by(backup)
@@ -381,23 +396,18 @@ class Account:
         else:
             of.after_ms = self.now_ms + pause_seconds * 1000
         if first or of.suspended:
+            is_due = of.amount > 0 and self.available < of.below
+            following = "suspended" if of.suspended else "retry" if is_due else "none"
             self.tell_of_recharge(
                 "recharge_failed",
                 key=claim.key,
                 reason=reason,
                 micros=claim.micros,
-                next="suspended" if of.suspended else "retry",
-                after=of.after_ms,
+                next=following,
+                after=of.after_ms if following == "retry" else 0,
             )
 
-    def flag(self, payment: str, key: str, reason: str, micros: int, currency: str) -> None:
-        """Set a payment aside, and tell it once for each reason."""
-        aside = Unbooked(payment, key, micros, currency, reason)
-        if self.unbooked.get(payment) != aside:
-            self.unbooked[payment] = aside
-            self.tell_flag(payment, key, reason, micros, currency=currency)
-
-    def tell_flag(
+    def flag(
         self,
         payment: str,
         key: str,
@@ -407,6 +417,10 @@ class Account:
         currency: str,
         asked: int | str = "",
     ) -> None:
+        """Tell an admin once, for each payment and reason, and keep what is not booked."""
+        if (payment, reason) in self.flagged:
+            return
+        self.flagged.add((payment, reason))
         self.tell(
             "payment_flagged",
             payment=payment,
@@ -416,6 +430,8 @@ class Account:
             currency=currency,
             asked=asked,
         )
+        if reason in UNBOOKED:
+            self.unbooked[payment] = Unbooked(payment, key, micros, currency, reason)
 
     def close(self, needed: int = 0, *, lifted: bool = False) -> None:
         """End an operation: do what follows from any of them."""
@@ -439,7 +455,7 @@ class Account:
             overdraft=self.overdraft,
             low_below=self.low_below,
             low_percent=self.low_percent,
-            recharge=self.recharges.seen(self.now_ms),
+            recharge=self.recharges.seen(self.now_ms, self.available),
             recipients=self.recipients,
             party=self.party.seen(len(self.live)),
             lots=tuple(self.dated()),

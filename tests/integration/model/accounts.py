@@ -31,7 +31,7 @@ class Accounts:
         self.owners: dict[str, str] = {}
         self.paid: dict[tuple[str, str], tuple[str, int, str]] = {}
         self.failed: dict[tuple[str, str], int] = {}
-        self.taken_back: dict[tuple[str, str], int] = {}
+        self.taken_back: dict[tuple[str, str], dict[str, int]] = {}
         self._kept: dict[tuple[str, str, str], Kept] = {}
 
     def look(self, account: str) -> Account | None:

@@ -32,16 +32,9 @@ from tests.integration.model.account import (
 )
 from tests.integration.model.accounts import Accounts, Kept, once
 from tests.integration.model.party import Party
+from tests.integration.model.recharge import NEEDS_ADMIN, UNBOOKED
 
-BY_ADMIN = "by_admin"
 CREDIT_LIMITS = {"day", "month"}  # more of which is credit that comes
-
-
-def otherwise(paid: tuple[str, int, str], reported: tuple[str, int, str]) -> str:
-    """Tell how a report of a payment differs from the one before."""
-    if paid[0] and reported[0] and paid[0] != reported[0]:
-        return "paid_twice"
-    return "" if paid[1:] == reported[1:] else "amount_differs"
 
 
 class Model(Accounts):
@@ -83,10 +76,10 @@ class Model(Accounts):
             setattr(whose, setting.removeprefix("recharge_"), value)
         if amounts.get("recharge_amount") == 0:
             of.recharges.cancel()
-        if methods is not None:
-            of.recharges.methods = methods
-            if of.recharges.suspended != BY_ADMIN:
-                of.recharges.suspend("")
+        if methods not in (None, of.recharges.methods):
+            of.recharges.methods = methods or ""
+            if of.recharges.suspended not in NEEDS_ADMIN:
+                of.recharges.resume()
         if raised or limits.keys() & CREDIT_LIMITS:
             of.tell("credit")
         of.close(lifted=raised)
@@ -138,22 +131,26 @@ class Model(Accounts):
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
-        aside, booked = payment or key, self.kept("grant", account, key)
+        booked = self.kept("grant", account, key) or self.kept("grant", account, payment)
         paid = self.paid.get((account, key))
-        if paid and (reason := otherwise(paid, (payment, micros, currency))):
-            return self._set_aside(of, aside, key, micros, currency, reason)
-        if payment or not paid:
-            self.paid[account, key] = payment, micros, currency
-        if booked:
-            return Granted(booked.answer.lot, booked.answer.available)
+        if paid and paid != (payment, micros, currency):
+            reason = "amount_differs" if paid[0] == payment else "paid_twice"
+            return self._flag(of, payment, key, reason, micros, currency)
         if paid:
-            return Flagged("set_aside")
+            answer = booked.answer if booked else None
+            return Granted(answer.lot, answer.available) if answer else Flagged("unbooked")
+        self.paid[account, key] = payment, micros, currency
         asked, method, declined = self._count_paid(of, key, micros)
+        if booked:
+            for name in (key, payment):
+                self.keep(("grant", account, name), booked)
+            of.close()
+            return Granted(booked.answer.lot, booked.answer.available)
         too_large = of.sum("granted") + micros > AMOUNT_MICROS_MAX
         if of.currency != currency or too_large:
             reason = "currency_differs" if of.currency != currency else "too_large"
             of.recharges.suspend(reason)
-            return self._set_aside(of, aside, key, micros, currency, reason)
+            return self._flag(of, payment, key, reason, micros, currency)
         expires_ms = twelve_months_after(self.now_ms)
         name = of.add_lot("paid", key, micros, expires_ms)
         of.tell_of_recharge(
@@ -166,15 +163,16 @@ class Model(Accounts):
             declined=declined,
         )
         if asked not in (None, micros):
-            of.tell_flag(aside, key, "amount_differs", micros, currency=currency, asked=asked)
+            of.flag(payment, key, "amount_differs", micros, currency=currency, asked=asked)
         of.close(lifted=True)
         granted = Granted(name, of.available)
-        self.keep(("grant", account, key), Kept(None, granted, NEVER_MS))
+        for known in (key, payment):
+            self.keep(("grant", account, known), Kept(None, granted, NEVER_MS))
         return granted
 
-    def _set_aside(self, of: Account, *words: Any) -> Flagged:  # noqa: ANN401 - as `flag` takes them
-        payment, key, micros, currency, reason = words
-        of.flag(payment, key, reason, micros, currency)
+    def _flag(self, of: Account, payment: str, key: str, reason: str, *money: Any) -> Flagged:  # noqa: ANN401 - an amount and its currency
+        micros, currency = money
+        of.flag(payment, key, reason, micros, currency=currency)
         of.close()
         return Flagged(reason)
 
@@ -190,17 +188,26 @@ class Model(Accounts):
             of.recharges.counted.append((self.now_ms, micros))
         return asked, "", ""
 
-    def set_aside(
-        self, account: str, payment: str, *, key: str, micros: int, currency: str, reason: str
+    def flag_payment(
+        self,
+        account: str,
+        payment: str,
+        *,
+        key: str,
+        micros: int,
+        currency: str,
+        reason: str,
+        unbooked: bool,
     ) -> Refused | None:
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
-        of.flag(payment, key, reason, micros, currency)
+        assert unbooked == (reason in UNBOOKED)
+        of.flag(payment, key, reason, micros, currency=currency)
         of.close()
         return None
 
-    def dismiss(self, account: str, payment: str) -> Refused | None:
+    def dismiss_payment(self, account: str, payment: str) -> Refused | None:
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
@@ -209,6 +216,37 @@ class Model(Accounts):
         del of.unbooked[payment]
         of.close()
         return None
+
+    def take_back(
+        self, account: str, key: str, payment: str, *, paid: int, micros: int, way: str
+    ) -> int | Refused:
+        """Rule M7: what the provider took back in all, as far as it is left."""
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        back = self.taken_back.setdefault((account, payment), {"refunded": 0, "disputed": 0})
+        before, is_news = min(sum(back.values()), paid), micros > back[way]
+        back[way] = max(back[way], micros)
+        more = min(sum(back.values()), paid) - before if is_news else 0
+        granted = self.kept("grant", account, payment)
+        lot = granted.answer.lot if granted else ""
+        taken = min(more, of.lots[lot].available if lot in of.lots else 0)
+        if taken:
+            of.move(lot, "available", "reversed", taken)
+        if is_news and way == "disputed":
+            of.recharges.cancel()
+            if of.recharges.suspend("disputed"):
+                of.tell_of_recharge("suspended", reason="disputed")
+        aside = of.unbooked.get(payment)
+        if granted and taken < more:
+            short = more - taken
+            of.flag(payment, key, "taken_back_short", short, currency=of.currency, asked=more)
+        elif not granted and aside and aside.micros > more:
+            of.unbooked[payment] = replace(aside, micros=aside.micros - more)
+        elif not granted and more:
+            of.unbooked.pop(payment, None)
+        of.close()
+        return taken
 
     @once("reverse", done_ms=NEVER_MS, refused_ms=HOUR_MS)
     def reverse(
@@ -219,7 +257,7 @@ class Model(Accounts):
         micros: int,
         __: str,
         *,
-        how: str = "exact",
+        at_most: bool = False,
     ) -> Reversed | Refused:
         granted = self.kept("grant", of.name, payment)
         if not granted:
@@ -227,21 +265,7 @@ class Model(Accounts):
             return Refused("unknown_payment")
         name = granted.answer.lot
         left = of.lots[name].available if name in of.lots else 0
-        if how == "in_all":
-            before = self.taken_back.get((of.name, payment), 0)
-            self.taken_back[of.name, payment] = max(before, micros)
-            micros = max(micros - before, 0)
-            if micros > left:
-                short = micros - left
-                of.tell_flag(
-                    payment,
-                    payment,
-                    "taken_back_short",
-                    short,
-                    currency=of.currency,
-                    asked=micros,
-                )
-        if how != "exact":
+        if at_most:
             micros = min(micros, left)
         if micros > left:
             of.close()
@@ -303,17 +327,21 @@ class Model(Accounts):
         of.close()
         return None
 
-    def suspend_recharge(self, account: str, reason: str) -> Refused | None:
+    def suspend_recharge(self, account: str) -> Refused | None:
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
-        recharges = of.recharges
-        if not reason:
-            recharges.suspend("")
-        elif recharges.suspended not in (reason, BY_ADMIN):
-            recharges.cancel()
-            recharges.suspend(reason)
-            of.tell_of_recharge("suspended", reason=reason)
+        of.recharges.cancel()
+        if of.recharges.suspend("by_admin"):
+            of.tell_of_recharge("suspended", reason="by_admin")
+        of.close()
+        return None
+
+    def resume_recharge(self, account: str) -> Refused | None:
+        of = self.look(account)
+        if not of:
+            return Refused("unknown_account")
+        of.recharges.resume()
         of.close()
         return None
 

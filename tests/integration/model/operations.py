@@ -24,9 +24,17 @@ NUMBERS = ("+18005550100", "+18005550101")
 OFTEN = (*("grant", "hold", "extend", "settle") * 2, "hold", "void", "reverse")
 RECHARGES = (
     *("pay", "fail_recharge", "submit_recharge", "doubt_recharge"),
-    *("request_recharge", "suspend_recharge"),
+    *("request_recharge", "suspend_recharge", "resume_recharge", "take_back"),
 )
-ELSE = ("open_account", "configure", "set_user", "expire", "set_aside", "dismiss", *RECHARGES)
+ELSE = (
+    "open_account",
+    "configure",
+    "set_user",
+    "expire",
+    "flag_payment",
+    "dismiss_payment",
+    *RECHARGES,
+)
 AMOUNTS = {
     "overdraft": (100, 50, 10, 0),
     "low_below": (20, 100, 0),
@@ -103,7 +111,7 @@ def operations(model: Model, serial: int, kinds: Sequence[str]) -> st.SearchStra
 
 # The outcome of a race is not the same each time, and changes what can be asked next. How much is
 # drawn must not depend on it, or Hypothesis cannot repeat what it drew.
-_CHOICES = st.lists(st.integers(0, 2**20), min_size=45, max_size=45)
+_CHOICES = st.lists(st.integers(0, 2**20), min_size=50, max_size=50)
 
 
 class _Choices:
@@ -270,7 +278,7 @@ class _Asked(_Choices):
         payment = self.one(*payments) if payments and not self.seldom(10) else "nothing"
         micros = self.up_to(59) + 1
         args = (self._account, self._new("reverse"), payment, micros, "refund")
-        return Operation("reverse", args, {"how": self.one("exact", "at_most", "in_all")})
+        return Operation("reverse", args, {"at_most": self.one(False, True)})
 
     def expire(self) -> Operation:
         return Operation("expire", (self._account,), {})
@@ -282,9 +290,19 @@ class _Asked(_Choices):
     def pay(self) -> Operation:
         claim, key = self._of().recharges.claim, self._key()
         micros = claim.micros if claim and not self.seldom(5) else 1 + self.up_to(99)
-        payment = self.one(f"of-{key}", "", f"other-{key}") if self.seldom(4) else f"of-{key}"
+        payment = self.one("grant-7", f"other-{key}") if self.seldom(5) else f"of-{key}"
         args = (self._account, key, payment, micros, self._currency())
         return Operation("pay", args, {})
+
+    def take_back(self) -> Operation:
+        paid = [(key, *of) for (name, key), of in self._model.paid.items() if name == self._account]
+        key, payment, micros, _ = self.one(*paid) if paid else ("another", "none", 10, "")
+        kwargs = {
+            "paid": micros,
+            "micros": self._part(micros),
+            "way": self.one("refunded", "disputed"),
+        }
+        return Operation("take_back", (self._account, key, payment), kwargs)
 
     def submit_recharge(self) -> Operation:
         return Operation("submit_recharge", (self._account, self._key()), {})
@@ -297,16 +315,25 @@ class _Asked(_Choices):
         return Operation("request_recharge", args, {})
 
     def suspend_recharge(self) -> Operation:
-        args = (self._account, self.one("", "by_admin", "disputed"))
-        return Operation("suspend_recharge", args, {})
+        return Operation("suspend_recharge", (self._account,), {})
 
-    def set_aside(self) -> Operation:
-        kwargs = {"key": "key", "micros": 10, "currency": "USD", "reason": "dispute_won"}
-        return Operation("set_aside", (self._account, self.one("won", "other")), kwargs)
+    def resume_recharge(self) -> Operation:
+        return Operation("resume_recharge", (self._account,), {})
 
-    def dismiss(self) -> Operation:
+    def flag_payment(self) -> Operation:
+        reason = self.one("dispute_won", "questioned")
+        kwargs = {
+            "key": "key",
+            "micros": 10,
+            "currency": "USD",
+            "reason": reason,
+            "unbooked": reason == "dispute_won",
+        }
+        return Operation("flag_payment", (self._account, self.one("one", "other")), kwargs)
+
+    def dismiss_payment(self) -> Operation:
         unbooked = [*self._of().unbooked, "nothing"]
-        return Operation("dismiss", (self._account, self.one(*unbooked)), {})
+        return Operation("dismiss_payment", (self._account, self.one(*unbooked)), {})
 
 
 def times(model: Model) -> st.SearchStrategy[int]:

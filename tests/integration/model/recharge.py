@@ -7,6 +7,9 @@ from gateway.ledger.outcomes import Asked, Recharge, RechargeStatus
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAILURES_MAX = 10
+ON_ITS_WAY_MS = 60_000
+NEEDS_ADMIN = {"by_admin", "disputed", "currency_differs", "too_large"}
+UNBOOKED = {"currency_differs", "too_large", "paid_twice", "dispute_won"}
 
 
 def day_of(ms: int) -> str:
@@ -45,7 +48,7 @@ class Recharges:
     after_ms: int = 0
     failures: int = 0
     suspended: str = ""
-    capped: str = ""
+    capped: str = ""  # which was told
     counted: list[tuple[int, int]] = field(default_factory=list)  # when, micros
 
     def untried(self, tried: list[str]) -> str | None:
@@ -77,10 +80,19 @@ class Recharges:
         if self.claim and self.claim.status == RechargeStatus.CLAIMED:
             self.drop()
 
-    def suspend(self, reason: str) -> None:
-        self.suspended, self.failures, self.after_ms = reason, 0, 0
+    def resume(self) -> None:
+        self.suspended, self.failures, self.after_ms = "", 0, 0
 
-    def state(self, now_ms: int) -> str:
+    def suspend(self, reason: str) -> bool:
+        """Suspend, unless it is suspended for something weightier; tell whether it is new."""
+        weightier = {"by_admin"} if self.suspended in NEEDS_ADMIN else NEEDS_ADMIN | {reason}
+        if self.suspended in ("by_admin", reason) or reason not in weightier:
+            return False
+        self.resume()
+        self.suspended = reason
+        return True
+
+    def state(self, now_ms: int, available: int) -> str:
         if self.claim:
             return self.claim.status
         if self.suspended:
@@ -89,10 +101,9 @@ class Recharges:
             return "off"
         if now_ms < self.after_ms:
             return "cooldown"
-        current = (f"day {day_of(now_ms)}", f"month {month_of(now_ms)}")
-        return "capped" if self.capped in current else "armed"
+        return "capped" if self.cap(now_ms) and available < self.below else "armed"
 
-    def seen(self, now_ms: int) -> Recharge:
+    def seen(self, now_ms: int, available: int) -> Recharge:
         count, micros = self.used(now_ms)
         claim = self.claim or Claim("", 0, "", [], 0, 0)
         return Recharge(
@@ -101,7 +112,7 @@ class Recharges:
             day_max=self.day_max,
             month_max=self.month_max,
             methods=tuple(filter(None, self.methods.split(","))),
-            state=self.state(now_ms),
+            state=self.state(now_ms, available),
             suspended=self.suspended,
             key=claim.key,
             asked=claim.micros,
