@@ -47,7 +47,9 @@ class Case:
 
     def answers(self, *, again: bool) -> set[str]:
         """Give the right answers, also those to one who may be asking ``again``."""
-        return {repr(self.answer)} | ({repr(self.again)} if again and self.again else set())
+        return {repr(self.answer)} | (
+            {repr(self.again)} if again and self.again is not None else set()
+        )
 
 
 async def nothing(_at: Books) -> None:

@@ -14,7 +14,7 @@ from gateway.recharge.providers.charge import Provider
 from gateway.recharge.recharger import KIND, Recharger
 from tests.conftest import Store
 from tests.integration.api import RETRY_SECONDS
-from tests.integration.books import Books, funded
+from tests.integration.books import Books, funded, told
 from tests.lab.processes import until
 
 REPLY_SECONDS_MAX = 0.5
@@ -64,7 +64,8 @@ async def low(store: Store, methods: str = "") -> tuple[Books, str]:
     """Open an account below its trigger, and give the key of the recharge that was claimed."""
     at = await funded(store, 50)
     await at.open(recharge_below=100, recharge_amount=200_000_000, methods=methods)
-    return at, (await at.statement()).recharge.key
+    [due] = await told(at, "recharge_due")  # a gateway that runs may have done it already
+    return at, due["key"]
 
 
 async def until_resolved(at: Books) -> None:

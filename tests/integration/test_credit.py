@@ -162,13 +162,27 @@ async def test_an_account_is_told_to_be_exhausted_once_an_episode(store: Store) 
     await at.settle("last", 10)
     for call in range(3):
         await at.hold(f"refused-{call}", (60, 10))
-    gone = {"event": "exhausted", "available": "0", "held": "0", "needed": "0", "recharge": "off"}
+    gone = {
+        "event": "exhausted",
+        "available": "0",
+        "held": "0",
+        "left": "nothing",
+        "needed": "0",
+        "recharge": "off",
+    }
     assert await told(at, "exhausted") == [gone]
     await at.grant("more", 10)
     await at.hold("next", (60, 4))
     assert await told(at, "exhausted") == [gone]
     assert await at.extend("next", 1, (120, 12)) == Refused("no_credit", 6)
-    rest = {"event": "exhausted", "available": "6", "held": "4", "needed": "12", "recharge": "off"}
+    rest = {
+        "event": "exhausted",
+        "available": "6",
+        "held": "4",
+        "left": "too_little",
+        "needed": "12",
+        "recharge": "off",
+    }
     assert await told(at, "exhausted") == [gone, rest]
 
 

@@ -206,3 +206,19 @@ async def test_without_calls_credit_lasts_until_it_lapses(api: Api, store: Store
         "trigger_too_low": False,
         "trigger_at_least": "0.000000",
     }
+
+
+async def test_a_recharge_that_gets_no_answer_is_given_up_and_counts_if_it_is_paid_after_all(
+    api: Api, at: Books
+) -> None:
+    path = f"{at.account}/recharge/give-up"
+    assert await ask(api, "POST", path) == (409, {"reason": "none_under_way"})
+    await ask(api, "PATCH", at.account, {"recharge_below": "10", "recharge_amount": "50"})
+    first = (await recharge(api, at))["key"]
+    assert await ask(api, "POST", path) == (200, {"key": first})
+    second = (await recharge(api, at))["key"]
+    assert second not in (None, first)
+    await at.pay(str(first), 50_000_000)
+    assert (await at.sums())[0] == 55_000_000
+    assert (await recharge(api, at))["key"] == second
+    assert await ask(api, "POST", "nobody/recharge/give-up") == (404, {"reason": "unknown_account"})

@@ -149,5 +149,5 @@ async def test_an_admin_sets_whom_an_account_wants_to_be_told(
 def test_what_is_wrong_with_notices_is_said(shell: Shell) -> None:
     said = shell.fails("serve", COINBOX_NOTICES__OPERATOR="ops@example.com lowe")
     assert "settings: notices.operator = 'ops@example.com lowe': 'lowe' is none of" in said
-    assert "no notice '1-0-a' to send" in shell.fails("notices", "send", "1-0-a")
+    assert "no notice '1-0-a'" in shell.fails("notices", "send", "1-0-a")
     assert json.loads(shell.run("notices", "list").stdout) == []

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -482,4 +483,32 @@ async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(
         await until_resolved(at)
     await runner.cleanup()
     assert asked == [key] * (len(odd) + 1)
+    assert await granted(at) == {"a": 50, key: ASKED}
+
+
+async def test_an_answer_that_comes_in_pieces_is_read_to_its_end(
+    store: Store, provider: Provider, asking: WebhookProvider
+) -> None:
+    at, key = await low(store)
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers["Idempotency-Key"])
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for half in (SUCCEEDED[:20], SUCCEEDED[20:]):
+            await response.write(half.encode())
+            await asyncio.sleep(0.05)
+        return response
+
+    await provider.refuse()
+    app = web.Application()
+    app.router.add_post("/charges", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
+    async with recharging(store, asking):
+        await until_resolved(at)
+    await runner.cleanup()
+    assert asked == [key]
     assert await granted(at) == {"a": 50, key: ASKED}

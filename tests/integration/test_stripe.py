@@ -363,14 +363,16 @@ async def test_a_dispute_takes_back_all_and_suspends(shop: Shop) -> None:
         ("charge.dispute.funds_reinstated", "won", "dispute_won"),
     ],
 )
-async def test_what_only_an_admin_can_decide_of_a_dispute_is_set_aside_for_him(
+async def test_what_only_an_admin_can_decide_of_a_dispute_is_told_him(
     shop: Shop, kind: str, status: str, reason: str
 ) -> None:
     at, key, intent = await shop.paid()
     assert await shop.server.report(kind, dispute(intent, status)) == 204
     assert await granted(at) == {"a": 50, key: ASKED}
-    [aside] = await shop.store.statements.unbooked(at.account)
-    assert (aside.payment, aside.key, aside.reason) == (intent["id"], key, reason)
+    [flag] = await told(at, "payment_flagged")
+    assert (flag["payment"], flag["key"], flag["reason"]) == (intent["id"], key, reason)
+    unbooked = await shop.store.statements.unbooked(at.account)
+    assert [one.payment for one in unbooked] == [intent["id"]] * (reason == "dispute_won")
 
 
 @pytest.mark.parametrize("status", ["lost", "warning_closed"])

@@ -26,7 +26,7 @@ EVENTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.RECHARGE_CAPPED: {"limit": "day"},
     Kind.SUSPENDED: {"reason": "by_admin"},
     Kind.LOW: {"below": "40000000"},
-    Kind.EXHAUSTED: {"needed": "22500", "recharge": "suspended"},
+    Kind.EXHAUSTED: {"left": "nothing", "needed": "22500", "recharge": "suspended"},
     Kind.LOT_EXPIRING: {
         "lot": "paid-1795420800123-invoice-17",
         "micros": "20000000",

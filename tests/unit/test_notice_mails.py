@@ -183,7 +183,7 @@ def test_amounts_have_two_decimals_or_as_many_as_they_need() -> None:
         (
             Kind.PAYMENT_FLAGGED,
             {"currency": "USD", "reason": "taken_back_short"},
-            "so much of it was spent already. Taken back: 200.00 USD.",
+            "so much of it is held by calls or spent. Taken back: 200.00 USD.",
             GRANT,
         ),
     ],
