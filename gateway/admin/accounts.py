@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Self
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from gateway.ledger.outcomes import (
 )
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
+from gateway.notices.notice import iso
 from gateway.rating.plan import Plans
 
 _DAY_MS = 86_400_000
@@ -160,7 +160,7 @@ def _recharge_body(recharge: Recharge) -> dict[str, object]:
         "key": recharge.key or None,
         "asked": format_amount(recharge.asked) if recharge.key else None,
         "method": recharge.method or None,
-        "next_at": _time(recharge.after_ms) if recharge.state == "cooldown" else None,
+        "next_at": iso(recharge.after_ms) if recharge.state == "cooldown" else None,
         "failures": recharge.failures,
         "day_count": recharge.day_count,
         "month_spent": format_amount(recharge.month_micros),
@@ -170,8 +170,8 @@ def _recharge_body(recharge: Recharge) -> dict[str, object]:
 def _lot_body(lot: Lot) -> dict[str, object]:
     return {
         "id": lot.lot,
-        "purchased_at": _time(lot.purchased_ms),
-        "expires_at": None if lot.expires_ms == NEVER_MS else _time(lot.expires_ms),
+        "purchased_at": iso(lot.purchased_ms),
+        "expires_at": None if lot.expires_ms == NEVER_MS else iso(lot.expires_ms),
         "granted": format_amount(lot.granted),
         "available": format_amount(lot.available),
         "held": format_amount(lot.held),
@@ -179,7 +179,3 @@ def _lot_body(lot: Lot) -> dict[str, object]:
         "expired": format_amount(lot.expired),
         "reversed": format_amount(lot.reversed),
     }
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

@@ -61,6 +61,12 @@ class Api:
         async with self.client.post("/webhooks/payments", data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
+    async def drop_notice(self, notice_id: str) -> int:
+        """Drop a notice, as an admin does."""
+        path, headers = f"/v1/notices/{notice_id}", {"Authorization": BEARER}
+        async with self.client.delete(path, headers=headers) as answer:
+            return answer.status
+
     async def send(self, notice: str) -> int:
         headers = {"Authorization": BEARER}
         async with self.client.post(f"/v1/notices/{notice}/send", headers=headers) as answer:

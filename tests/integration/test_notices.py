@@ -191,6 +191,18 @@ async def test_what_the_server_refuses_is_dead_until_an_admin_sends_it(
     assert mail["Message-ID"] == f"<{dead.job_id}@example.com>"
 
 
+async def test_a_notice_that_an_admin_drops_is_never_sent(telling: Telling, api: Api) -> None:
+    telling.mail.orders["RCPT"].append("550 no such user")
+    await low(await funded(telling.store, 1))
+    async with telling.told():
+        dead = await telling.until_dead()
+        assert await api.drop_notice(dead.job_id) == 204
+        assert await api.drop_notice(dead.job_id) == 404
+        assert await shown_to(api) == []
+        assert await api.send(dead.job_id) == 404
+    assert telling.mail.mails == []
+
+
 async def test_a_notice_that_waits_is_sent_at_once_where_an_admin_wants_it(
     telling: Telling, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

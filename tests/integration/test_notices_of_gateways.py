@@ -104,6 +104,18 @@ async def test_a_notice_that_is_dead_is_listed_and_sent_by_command(
     await until(lambda: mail.mails, "it is mailed")
 
 
+async def test_a_notice_that_is_dead_is_dropped_by_command(
+    gateway: Gateway, mail: MailServer
+) -> None:
+    mail.orders["RCPT"].append("550 no such user")
+    await falls(gateway)
+    await until(lambda: gateway.told("notice.dead", "contoso"), "the mail is refused")
+    [dead] = await listed(gateway)
+    notice = str(dead["id"])
+    assert await gateway.command("notices", "drop", notice) == f"{notice}: dropped\n"
+    assert await listed(gateway) == []
+
+
 async def test_a_notice_whose_gateway_is_killed_in_the_middle_is_sent_by_the_next(
     gateway: Gateway, mail: MailServer
 ) -> None:

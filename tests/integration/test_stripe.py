@@ -355,6 +355,13 @@ async def test_a_dispute_takes_back_all_and_suspends(shop: Shop) -> None:
     assert await told(at, "payment_flagged") == []
 
 
+async def test_only_what_is_disputed_is_taken_back(shop: Shop) -> None:
+    at, key, intent = await shop.paid()
+    part = {**dispute(intent), "amount": 5_000}
+    assert await shop.server.report("charge.dispute.created", part) == 204
+    assert (await at.lots())[key].available == ASKED - 50_000_000
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "reason"),
     [
