@@ -4,7 +4,7 @@
 -- ARGV  2 the provider's id of the payment  3 key of its charge  4 micros  5 currency  6 reason
 --       7 "1": keep it as unbooked
 -- Answers  "flagged" | "refused unknown_account 0"
--- Once for each payment and reason, for ever.
+-- Once for each payment, reason and amount, for ever.
 
 local books = open_books(now_ms())
 if not books then

@@ -1,9 +1,10 @@
 -- Payments that a provider reports. After lots.lua.
 
--- Tell an admin once, for each payment and reason, for ever. One that is `unbooked` is kept until he
+-- Tell an admin once, for each payment, reason and amount, for ever. One that is `unbooked` is kept until he
 -- has decided what becomes of it.
 local function flag_payment(books, payments, unbooked, payment, reason, micros, currency, key, asked)
-  if redis.call('HSETNX', payments, 'flagged:' .. payment .. ' ' .. reason, text(books.now)) == 0 then
+  local flag = 'flagged:' .. payment .. ' ' .. reason .. ' ' .. text(micros)
+  if redis.call('HSETNX', payments, flag, text(books.now)) == 0 then
     return
   end
   enter(books, 'flag_payment', 'payment', payment, 'reference', key, 'amount', text(micros),

@@ -26,9 +26,6 @@ if is_news then
   redis.call('HSET', payments, way .. ':' .. payment, text(reported))
 end
 local micros = math.min(back.refunded + back.disputed, paid) - before
-if not is_news then
-  micros = 0
-end
 
 local granted = redis.call('HGET', payments, 'grant:' .. payment)
 local lot = granted and lot_of(books, string.match(granted, ' granted (%S+) '))

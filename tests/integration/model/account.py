@@ -84,7 +84,7 @@ class Account:
     recharges: Recharges = field(default_factory=Recharges)
     recipients: str = ""
     unbooked: dict[str, Unbooked] = field(default_factory=dict)
-    flagged: set[tuple[str, str]] = field(default_factory=set)
+    flagged: set[tuple[str, str, int]] = field(default_factory=set)
     low: bool = False
     exhausted: str = ""  # what was told of it
     needed: int = 0  # by a call that was refused while a recharge was on its way
@@ -417,10 +417,10 @@ class Account:
         currency: str,
         asked: int | str = "",
     ) -> None:
-        """Tell an admin once, for each payment and reason, and keep what is not booked."""
-        if (payment, reason) in self.flagged:
+        """Tell an admin once, for each payment, reason and amount, and keep what is not booked."""
+        if (payment, reason, micros) in self.flagged:
             return
-        self.flagged.add((payment, reason))
+        self.flagged.add((payment, reason, micros))
         self.tell(
             "payment_flagged",
             payment=payment,
