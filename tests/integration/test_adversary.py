@@ -44,7 +44,7 @@ async def test_whatever_the_provider_does_what_is_charged_is_what_is_credited(
     store: Store, api: Api, provider: Provider
 ) -> None:
     # R3, R4.
-    await explore(World(store, api, provider), walks=6, steps=40)
+    await explore(World(store, api, provider), walks=4, steps=40)
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ async def test_whatever_the_provider_does_for_long_what_is_charged_is_what_is_cr
     await explore(World(store, api, provider), walks=50, steps=80)
 
 
-@pytest.mark.parametrize("moments", range(0, 120, 4))
+@pytest.mark.parametrize("moments", range(0, 120, 8))
 async def test_a_gateway_that_ends_at_any_step_leaves_one_charge_and_one_lot(
     store: Store, api: Api, provider: Provider, moments: int
 ) -> None:

@@ -253,7 +253,7 @@ async def explore(lab: Lab, examples: int, steps: int) -> None:
 # A failure takes Hypothesis up to five minutes more, in which it looks for fewer steps.
 @pytest.mark.timeout(600)
 async def test_the_ledger_does_as_its_model_does(lab: Lab) -> None:
-    await explore(lab, examples=100, steps=50)
+    await explore(lab, examples=60, steps=50)
 
 
 @pytest.mark.slow

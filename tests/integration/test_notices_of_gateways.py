@@ -104,6 +104,7 @@ async def test_a_notice_that_is_dead_is_listed_and_sent_by_command(
     await until(lambda: mail.mails, "it is mailed")
 
 
+@pytest.mark.slow
 async def test_a_notice_that_is_dead_is_dropped_by_command(
     gateway: Gateway, mail: MailServer
 ) -> None:
@@ -116,6 +117,7 @@ async def test_a_notice_that_is_dead_is_dropped_by_command(
     assert await listed(gateway) == []
 
 
+@pytest.mark.slow
 async def test_a_notice_whose_gateway_is_killed_in_the_middle_is_sent_by_the_next(
     gateway: Gateway, mail: MailServer
 ) -> None:
@@ -130,6 +132,7 @@ async def test_a_notice_whose_gateway_is_killed_in_the_middle_is_sent_by_the_nex
     assert mail.asked["DATA"] == 2
 
 
+@pytest.mark.slow
 async def test_a_mail_that_was_taken_before_the_gateway_could_note_it_is_known_by_its_id(
     gateway: Gateway, mail: MailServer
 ) -> None:

@@ -78,6 +78,7 @@ async def test_a_gateway_that_charges_by_stripe_recharges_and_hears_of_refunds(
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_many_recharges_are_asked_for_once_by_two_gateways(
     store: Store, ports: Ports, tmp_path: Path, provider: Provider
 ) -> None:
