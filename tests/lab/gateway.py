@@ -15,6 +15,10 @@ from tests.lab.ports import Ports
 COMMAND = Path(sys.executable).with_name("coinbox")
 ROOT = Path(__file__).parents[2]
 
+# Programs that start take all of the processors: more at once, and calls, the store and each other
+# wait for longer than they may.
+_COMMANDS = asyncio.Semaphore(2)
+
 Section = Mapping[str, str | int | float | bool | list[str] | list[int]]
 NO_SECTIONS: Mapping[str, Section] = {}
 
@@ -80,17 +84,18 @@ class Gateway:
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""
         self._configure()
-        process = await asyncio.create_subprocess_exec(
-            str(COMMAND),
-            *arguments,
-            "--config",
-            str(self._config),
-            cwd=ROOT,
-            env=_environment(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output = (await process.communicate())[0].decode()
+        async with _COMMANDS:
+            process = await asyncio.create_subprocess_exec(
+                str(COMMAND),
+                *arguments,
+                "--config",
+                str(self._config),
+                cwd=ROOT,
+                env=_environment(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            output = (await process.communicate())[0].decode()
         if process.returncode:
             raise CommandFailedError(f"coinbox {' '.join(arguments)}: {output}")
         return output
