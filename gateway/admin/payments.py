@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.recharge.providers.stripe import StripeUnreachableError
 from gateway.recharge.reports import Inbox, UnusableError
 from gateway.recharge.signatures import NotAuthenticError
@@ -29,8 +28,6 @@ def _serve(table: web.RouteTableDef, path: str, inbox: Inbox) -> None:
             return web.json_response({"error": str(error)}, status=401)
         except UnusableError as error:
             return web.json_response({"error": str(error)}, status=422)
-        except LedgerUnavailableError:
-            return web.json_response({"error": "the store is out of reach"}, status=503)
         except StripeUnreachableError:
             return web.json_response({"error": "Stripe is out of reach"}, status=503)
         return web.Response(status=204)

@@ -180,19 +180,13 @@ class Accounts:
         arguments: list[str | int],
         *,
         seconds_max: float = REPLY_SECONDS_MAX,
-        others: Sequence[str] = (),
     ) -> list[str] | Refused:
-        """Run an operation, and give its answer in words, without the first if it is one alone.
-
-        ``others`` are first words that tell something else, and are given too.
-        """
+        """Run an operation, and give its answer in words, without the first."""
         answer = await self._store.run(
             at.shard, script, key_names, arguments, seconds_max=seconds_max
         )
         first, *words = str(answer).split(" ")
-        if first == "refused":
-            return Refused(words[0], int(words[1]), *words[2:])
-        return [first, *words] if first in others else words
+        return Refused(words[0], int(words[1]), *words[2:]) if first == "refused" else words
 
 
 def amount(micros: int) -> int:

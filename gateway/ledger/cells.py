@@ -109,7 +109,7 @@ def read_statement(
 
 
 def _recharge(cells: dict[str, str], available: int, now_ms: int) -> Recharge:
-    day, month = day_number(now_ms), month_number(now_ms)
+    day, month = _day_number(now_ms), _month_number(now_ms)
     of = {
         name.removeprefix(_RECHARGE): word
         for name, word in cells.items()
@@ -150,12 +150,12 @@ def _recharge_state(of: dict[str, str], recharge: Recharge, available: int, now_
     return "capped" if is_capped and available < recharge.below else "armed"
 
 
-def day_number(ms: int) -> int:
+def _day_number(ms: int) -> int:
     """Count the days in UTC, as the scripts do."""
     return ms // _DAY_MS
 
 
-def month_number(ms: int) -> int:
+def _month_number(ms: int) -> int:
     """Count the calendar months in UTC, as the scripts do."""
     at = datetime.fromtimestamp(ms / 1000, UTC)
     return at.year * 12 + at.month

@@ -137,14 +137,11 @@ class Payments(Accounts):
                 amount(micros),
                 keys.named(names.CURRENCY, currency),
             ],
-            others=("flagged",),
         )
-        match answer:
-            case Refused():
-                return answer
-            case ["flagged", reason]:
-                return Flagged(reason)
-        return Granted(answer[0], int(answer[1]))
+        if isinstance(answer, Refused):
+            return answer
+        first, *rest = answer
+        return Granted(first, int(rest[0])) if rest else Flagged(first)
 
     async def fail_recharge(
         self, account: str, key: str, reason: str, *, lasting: bool, pause_seconds: int

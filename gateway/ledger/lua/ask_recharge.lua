@@ -3,7 +3,8 @@
 -- ARGV  2 key of the recharge  3 "submitted" (its provider is about to be asked) or "unknown" (there
 --       was no answer)
 -- Answers  "asked STATUS MICROS CURRENCY BEGUN NOW FAILURES METHOD" | "refused closed 0"
--- STATUS is what it was before, BEGUN when its provider was asked first. Repeating it changes nothing more.
+-- STATUS is what it was before, BEGUN when its provider was asked first. Repeating it changes nothing
+-- more.
 
 local books = open_books(now_ms())
 if not books or not is_claimed(books, ARGV[2]) then

@@ -6,7 +6,8 @@
 -- Answers  "configured" | "refused unknown_account 0" | "refused conflict 0"
 -- Once for each operation id; a refusal is not kept. A recharge that is switched on while already
 -- below its trigger is claimed at once (rule R1); one that is switched off before its provider has
--- heard of it is dropped. Other methods of payment end a suspension after declines, and a pause. More overdraft is credit that came, and a limit of money that changes may be.
+-- heard of it is dropped. Other methods of payment end a suspension after declines, and a pause.
+-- More overdraft is credit that came, and a limit of money that changes may be.
 
 local users, answer, licences = KEYS[6], KEYS[7], KEYS[8]
 local names = ARGV[4]

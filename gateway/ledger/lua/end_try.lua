@@ -16,16 +16,15 @@ if state == 'done' then
   redis.call('ZREM', KEYS[2], id)
   return 1
 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 if number == '' then
-  since = string.format('%.0f', now)
+  since = text(now)
 end
 redis.call('HSET', KEYS[1], id,
   state .. ' ' .. tries .. ' ' .. since .. ' ' .. fields .. '\n' .. ARGV[5])
 if state == 'dead' then
   redis.call('ZREM', KEYS[2], id)
 else
-  redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[4])), id)
+  redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[4])), id)
 end
 return 1

@@ -6,15 +6,14 @@
 -- A record is "STATE TRIES SINCE FIELDS\nERROR": due or dead, how often it was taken, since when it
 -- is to be done (ms), its fields (JSON), and why the last try failed.
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 local found = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now),
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now),
   'LIMIT', '0', ARGV[1])) do
   local tries, rest = string.match(redis.call('HGET', KEYS[1], id), '^%S+ (%d+) (.*)$')
-  local record = 'due ' .. string.format('%.0f', tries + 1) .. ' ' .. rest
+  local record = 'due ' .. text(tries + 1) .. ' ' .. rest
   redis.call('HSET', KEYS[1], id, record)
-  redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[2])), id)
+  redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[2])), id)
   found[#found + 1] = id
   found[#found + 1] = record
 end

@@ -76,6 +76,6 @@ if asked and asked ~= micros then
   flag_payment(books, payments, nil, payment, 'amount_differs', micros, currency, key, asked)
 end
 close_books(books, 0, true)
-local answer = 'granted ' .. lot .. ' ' .. text(books.total.available)
-keep_answer(payments, 'grant:' .. payment, fingerprint(), answer)
-return keep_answer(payments, 'grant:' .. key, fingerprint(), answer)
+local print, answer = fingerprint(), 'granted ' .. lot .. ' ' .. text(books.total.available)
+keep_answer(payments, 'grant:' .. payment, print, answer)
+return keep_answer(payments, 'grant:' .. key, print, answer)

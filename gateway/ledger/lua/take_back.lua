@@ -36,7 +36,6 @@ end
 if is_news then
   enter(books, 'take_back', 'reference', key, 'payment', payment, 'reason', way)
   if way == 'disputed' then
-    read_recharge(books)
     cancel_recharge(books)
     if suspend_recharge(books, 'disputed') then
       tell_of_recharge(books, 'suspended', 'reason', 'disputed')

@@ -7,8 +7,7 @@
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then
   return 0
 end
-local time = redis.call('TIME')
-local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local now = text(now_ms())
 for at = 3, #ARGV, 2 do
   redis.call('HSET', KEYS[2], ARGV[at], 'due 0 ' .. now .. ' ' .. ARGV[at + 1] .. '\n')
   redis.call('ZADD', KEYS[3], now, ARGV[at])
