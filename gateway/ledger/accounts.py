@@ -33,10 +33,9 @@ class Accounts:
     async def open_account(self, account: str, currency: str) -> Refused | None:
         """Open an account, whose currency never changes; one that is open stays as it is."""
         at = self._store.account(account)
-        answer = await self._run(
+        return await self._done(
             at, scripts.OPEN_ACCOUNT, [*at.books, at.shard.accounts], [account, currency]
         )
-        return answer if isinstance(answer, Refused) else None
 
     async def configure(
         self,
@@ -103,7 +102,7 @@ class Accounts:
     ) -> Refused | None:
         """Add a user, or change the settings of one, as `configure` does those of an account."""
         at = self._store.account(account)
-        answer = await self._run(
+        return await self._done(
             at,
             scripts.SET_USER,
             [
@@ -115,7 +114,6 @@ class Accounts:
             ],
             [account, operation_id, user, *_limits(limits), *_profile(profile)],
         )
-        return answer if isinstance(answer, Refused) else None
 
     async def set_conference(
         self, account: str, conference: str, organizer: str, *, pin: str = "", leader_pin: str = ""
@@ -126,13 +124,12 @@ class Accounts:
         """
         at = self._store.account(account)
         pins = [keys.named(names.PIN, word) if word else _NO_PIN for word in (pin, leader_pin)]
-        answer = await self._run(
+        return await self._done(
             at,
             scripts.SET_CONFERENCE,
             [at.account, at.users, at.conferences],
             [keys.named(names.CONFERENCE, conference), organizer, *pins],
         )
-        return answer if isinstance(answer, Refused) else None
 
     async def join_conference(
         self, account: str, call_id: str, conference: str, pin: str
@@ -171,6 +168,17 @@ class Accounts:
             [account, request_id, conference, number, pbx, int(press_one)],
         )
         return answer if isinstance(answer, Refused) else answer[0]
+
+    async def _done(
+        self,
+        at: keys.Account,
+        script: scripts.Script,
+        key_names: list[str],
+        arguments: list[str | int],
+    ) -> Refused | None:
+        """Run an operation that answers nothing, unless it was refused."""
+        answer = await self._run(at, script, key_names, arguments)
+        return answer if isinstance(answer, Refused) else None
 
     async def _run(
         self,

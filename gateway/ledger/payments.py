@@ -152,25 +152,22 @@ class Payments(Accounts):
         otherwise the next may be claimed after the pause.
         """
         at = self._store.account(account)
-        answer = await self._run(
+        return await self._done(
             at,
             scripts.FAIL_RECHARGE,
             [*at.books, at.payments],
             [account, key, reason, int(lasting), pause_seconds],
         )
-        return answer if isinstance(answer, Refused) else None
 
     async def suspend_recharge(self, account: str) -> Refused | None:
         """Let no recharge be claimed until `resume_recharge`."""
         at = self._store.account(account)
-        answer = await self._run(at, scripts.SUSPEND_RECHARGE, at.books, [account])
-        return answer if isinstance(answer, Refused) else None
+        return await self._done(at, scripts.SUSPEND_RECHARGE, at.books, [account])
 
     async def resume_recharge(self, account: str) -> Refused | None:
         """Let recharges be claimed again, whatever they were suspended for."""
         at = self._store.account(account)
-        answer = await self._run(at, scripts.RESUME_RECHARGE, at.books, [account])
-        return answer if isinstance(answer, Refused) else None
+        return await self._done(at, scripts.RESUME_RECHARGE, at.books, [account])
 
     async def take_back(
         self,
@@ -215,7 +212,7 @@ class Payments(Accounts):
     ) -> Refused | None:
         """Tell an admin of a payment; if it is ``unbooked``, keep it until he is done with it."""
         at = self._store.account(account)
-        answer = await self._run(
+        return await self._done(
             at,
             scripts.FLAG_PAYMENT,
             [*at.books, at.payments, at.unbooked],
@@ -229,15 +226,13 @@ class Payments(Accounts):
                 int(unbooked),
             ],
         )
-        return answer if isinstance(answer, Refused) else None
 
     async def dismiss_payment(self, account: str, payment: str) -> Refused | None:
         """Be done with a payment that was kept as unbooked."""
         at = self._store.account(account)
-        answer = await self._run(
+        return await self._done(
             at,
             scripts.DISMISS_PAYMENT,
             [*at.books, at.unbooked],
             [account, keys.named(names.REFERENCE, payment)],
         )
-        return answer if isinstance(answer, Refused) else None
