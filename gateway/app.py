@@ -4,8 +4,8 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
@@ -36,7 +36,6 @@ from gateway.config import Settings
 from gateway.errors import BadInputError, Fault
 from gateway.ledger import embedded
 from gateway.ledger.check import check, check_shards
-from gateway.ledger.cluster import open_servers
 from gateway.ledger.events import Events, readers
 from gateway.ledger.expiry import keep_expiring
 from gateway.ledger.jobs import Jobs
@@ -60,30 +59,9 @@ from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import KIND, Recharger
 from gateway.recharge.reports import Inbox, Reports
 from gateway.recharge.stripe_inbox import StripeInbox
+from gateway.stores import connected
 
 _log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Give the store alone, beside a gateway that runs or without one."""
-    folder = settings.data_dir / "store"
-    async with AsyncExitStack() as stack:
-        if not settings.store.url and not embedded.is_running(folder):
-            await stack.enter_async_context(embedded.running(folder))
-        store = await stack.enter_async_context(_store(settings))
-        await check_shards(store)
-        yield store
-
-
-@asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
-    url = settings.store.url or embedded.url(settings.data_dir / "store")
-    servers = open_servers(url, cluster=settings.store.cluster)
-    try:
-        yield Store(servers, settings.store.shards)
-    finally:
-        await servers.aclose()
 
 
 async def serve(settings: Settings) -> None:
@@ -106,7 +84,7 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         if not settings.store.url:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
-        store = await stack.enter_async_context(_store(settings))
+        store = await stack.enter_async_context(connected(settings))
         if settings.store.url:
             cluster, strict = settings.store.cluster, settings.store.strict
             await check(store.servers, cluster=cluster, strict=strict)

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from gateway import app, config, logs
+from gateway import config, logs
 from gateway.cli import conferences, funding, notices, ratecard, users
 from gateway.cli.audit import audit
 from gateway.cli.quote import quote
@@ -62,6 +62,9 @@ def serve(config_file: ConfigOption = None) -> None:
     settings = config.load(config_file)
     logs.configure(settings.log.format, settings.log.level)
     out.print(_greeting(settings))
+    # What only a gateway needs takes as long to import as all that the other commands do.
+    from gateway import app  # noqa: PLC0415 - as said above
+
     asyncio.run(app.serve(settings))
 
 

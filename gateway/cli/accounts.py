@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from gateway import app, config, names, published
+from gateway import config, names, published
 from gateway.admin.accounts import Overview
 from gateway.admin.settings import Changes, read_changes
 from gateway.cli.terminal import (
@@ -23,6 +23,7 @@ from gateway.ledger.outcomes import Refused
 from gateway.ledger.statements import Statements
 from gateway.rating.number import read_number
 from gateway.rating.plan import Plans
+from gateway.stores import open_store
 
 commands = typer.Typer(help="Open accounts, add money, see balances.", no_args_is_help=True)
 
@@ -100,7 +101,7 @@ def _apply(
     changes = options.changes(account, published.load_plans(settings.rates.plans))
 
     async def run() -> Refused | None:
-        async with app.open_store(settings) as store:
+        async with open_store(settings) as store:
             ledger = Ledger(store)
             if currency is not None and (refused := await ledger.open_account(account, currency)):
                 return refused
@@ -116,7 +117,7 @@ def show(account: str, config_file: ConfigOption = None) -> None:
     """Show an account's balance and lots."""
 
     async def run() -> Overview | None:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await Overview.of(Statements(store), account)
 
     found = asyncio.run(run())

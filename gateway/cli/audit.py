@@ -5,13 +5,14 @@ import asyncio
 import typer
 from rich.table import Table
 
-from gateway import app, config
+from gateway import config
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.ledger import audit as ledger_audit
 from gateway.ledger.audit import Audit
 from gateway.ledger.outcomes import LedgerUnavailableError
 from gateway.ledger.replay import PARTS
 from gateway.money import format_amount
+from gateway.stores import open_store
 
 
 def audit(config_file: ConfigOption = None) -> None:
@@ -25,7 +26,7 @@ def audit(config_file: ConfigOption = None) -> None:
         fail(f"{settings.data_dir}: there is no store", code=2)
 
     async def run() -> Audit:
-        async with app.open_store(settings) as store:
+        async with open_store(settings) as store:
             return await ledger_audit.audit(store)
 
     try:

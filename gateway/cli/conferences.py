@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from gateway import app, config, names
+from gateway import config, names
 from gateway.admin.conferences import conference_body
 from gateway.cli.terminal import ConfigOption, checked, fail, out
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Conference, Refused
 from gateway.ledger.statements import Statements
+from gateway.stores import open_store
 
 commands = typer.Typer(help="Set up conferences.", no_args_is_help=True)
 
@@ -50,7 +51,7 @@ def _set(account: str, conference: str, to: Conference, config_file: ConfigOptio
     checked("CONFERENCE", conference, names.CONFERENCE)
 
     async def run() -> Refused | None:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await Ledger(store).set_conference(
                 account, conference, to.organizer, pin=to.pin, leader_pin=to.leader_pin
             )
@@ -66,7 +67,7 @@ def list_conferences(account: str, config_file: ConfigOption = None) -> None:
     checked("ACCOUNT", account, names.ACCOUNT)
 
     async def run() -> dict[str, Conference]:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await Statements(store).conferences(account)
 
     found = asyncio.run(run())

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import typer
 
-from gateway import app, config, names
+from gateway import config, names
 from gateway.admin.funding import give_up
 from gateway.cli import accounts
 from gateway.cli.terminal import ConfigOption, amount, checked, fail, moment, out
@@ -17,6 +17,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import NEVER_MS, Granted, Refused, Reversed
 from gateway.ledger.statements import Statements
 from gateway.money import format_amount
+from gateway.stores import open_store
 
 # Beside those that open and set accounts.
 commands = accounts.commands
@@ -48,7 +49,7 @@ def grant(
     expires_ms = None if expires is None else _expiry(expires)
 
     async def run() -> Granted | Refused:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             statement = await Statements(store).statement(account)
             if statement is None:
                 return Refused("unknown_account")
@@ -90,7 +91,7 @@ def reverse(
     checked("--reason", reason, _REASON)
 
     async def run() -> Reversed | Refused:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await Ledger(store).reverse(
                 account,
                 reference,
@@ -128,7 +129,7 @@ def recharge(
     operation = checked("--reference", reference or uuid4().hex, names.REFERENCE)
 
     async def run() -> str | Refused:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             statement = await Statements(store).statement(account)
             if statement is None:
                 return Refused("unknown_account")
@@ -163,7 +164,7 @@ def give_up_recharge(account: str, config_file: ConfigOption = None) -> None:
     checked("ACCOUNT", account, names.ACCOUNT)
 
     async def run() -> str | Refused:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await give_up(Ledger(store), Statements(store), account)
 
     key = asyncio.run(run())
@@ -189,7 +190,7 @@ def _ask(
     checked("ACCOUNT", account, names.ACCOUNT)
 
     async def run() -> Refused | None:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await ask(Ledger(store))
 
     if refused := asyncio.run(run()):

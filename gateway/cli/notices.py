@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from gateway import app, config
+from gateway import config
 from gateway.admin.notices import State, drop, notice_bodies, send_again
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.ledger.jobs import Job, Jobs
 from gateway.notices.outbox import GROUP
+from gateway.stores import open_store
 
 commands = typer.Typer(help="See notices that are not sent, and send them.", no_args_is_help=True)
 
@@ -22,7 +23,7 @@ def list_notices(
     """List the notices that are not sent, the oldest first, as JSON."""
 
     async def run() -> list[Job]:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await Jobs(store, GROUP).every()
 
     out.print_json(data=notice_bodies(asyncio.run(run()), state))
@@ -36,7 +37,7 @@ def send(
     """Let the gateway send a notice now, also one that is dead."""
 
     async def run() -> bool:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await send_again(Jobs(store, GROUP), notice)
 
     if not asyncio.run(run()):
@@ -52,7 +53,7 @@ def drop_notice(
     """Let a notice never be sent."""
 
     async def run() -> bool:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             return await drop(Jobs(store, GROUP), notice)
 
     if not asyncio.run(run()):

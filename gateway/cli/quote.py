@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gateway import app, config, names, published
+from gateway import config, names, published
 from gateway.admin.quotes import question, quote_body
 from gateway.calls.decider import Decided, Decider
 from gateway.cli.terminal import ConfigOption, checked, moment, out
 from gateway.ledger.statements import Statements
 from gateway.rating.case import CallType
+from gateway.stores import open_store
 
 
 def quote(
@@ -36,7 +37,7 @@ def quote(
     rules = published.load_rules(settings)
 
     async def run() -> Decided:
-        async with app.open_store(settings) as store:
+        async with open_store(settings) as store:
             decider = Decider(Statements(store), rules)
             return await decider.quote(question(account, user, to, call_type), at_ms)
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 from rich.progress import track
 
-from gateway import app, config, names, published
+from gateway import config, names, published
 from gateway.admin.accounts import party_body
 from gateway.admin.settings import USER_NAMES, Changes, read_changes
 from gateway.cli.terminal import ConfigOption, SetOption, checked, err, fail, out, pairs
@@ -20,6 +20,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.outcomes import Party, Refused
 from gateway.ledger.statements import Statements
 from gateway.rating.plan import Plans
+from gateway.stores import open_store
 
 commands = typer.Typer(help="Set up those who call.", no_args_is_help=True)
 
@@ -83,7 +84,7 @@ def _set(account: str, users: Mapping[str, Changes], settings: Settings) -> int:
     """Set users one after the other; each by itself is done once. Give how many are new."""
 
     async def run() -> Refused | int:
-        async with app.open_store(settings) as store:
+        async with open_store(settings) as store:
             ledger = Ledger(store)
             known = await Statements(store).users(account)
             # On a terminal only: elsewhere it would write an empty line.
@@ -108,7 +109,7 @@ def list_users(account: str, config_file: ConfigOption = None) -> None:
     checked("ACCOUNT", account, names.ACCOUNT)
 
     async def run() -> dict[str, Party] | None:
-        async with app.open_store(config.load(config_file)) as store:
+        async with open_store(config.load(config_file)) as store:
             statements = Statements(store)
             if await statements.statement(account) is None:
                 return None
