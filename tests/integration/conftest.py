@@ -3,13 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
 from tests.integration import cases
-from tests.integration.api import Api, serving
+from tests.integration.api import SIGNER, Api, serving
 from tests.integration.books import Books, funded
 from tests.integration.picture import Picture
+from tests.integration.recharging import in_a_hurry
 from tests.integration.shell import Shell
 from tests.lab.ports import Ports
+from tests.lab.provider import Provider
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +42,20 @@ async def api(store: Store, ports: Ports, tmp_path: Path) -> AsyncIterator[Api]:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+@pytest.fixture
+async def provider(
+    api: Api, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Provider]:
+    in_a_hurry(monkeypatch)
+    hook = f"http://127.0.0.1:{api.port}/webhooks/payments"
+    started = Provider(ports.take(), SIGNER, hook)
+    await started.start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+def asking(provider: Provider, api: Api) -> WebhookProvider:
+    return WebhookProvider(provider.url, SIGNER, api.client)

@@ -5,7 +5,6 @@ failure prints the seed and the steps that were drawn by it; `World.walk` repeat
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from random import Random, getrandbits
 
 import pytest
@@ -14,23 +13,17 @@ from gateway.recharge import recharger
 from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
 from tests.integration.adversary import World
-from tests.integration.api import SIGNER, Api
+from tests.integration.api import Api
 from tests.integration.model.clock import stopped_clock
-from tests.integration.recharging import granted, in_a_hurry, low, recharging, until_resolved
-from tests.lab.ports import Ports
+from tests.integration.recharging import granted, low, recharging, until_resolved
 from tests.lab.provider import Provider
 
 
-@pytest.fixture
-async def provider(
-    api: Api, ports: Ports, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Provider]:
-    in_a_hurry(monkeypatch)
+@pytest.fixture(autouse=True)
+def _short_leases(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next gateway go on within moments with what the one before has left."""
+    del provider  # in whose hurry leases are longer
     monkeypatch.setattr(recharger, "_LEASE_SECONDS", 0.7)
-    started = Provider(ports.take(), SIGNER, f"http://127.0.0.1:{api.port}/webhooks/payments")
-    await started.start()
-    yield started
-    await started.stop()
 
 
 async def explore(world: World, walks: int, steps: int) -> None:
@@ -57,9 +50,8 @@ async def test_whatever_the_provider_does_for_long_what_is_charged_is_what_is_cr
 
 @pytest.mark.parametrize("moments", range(0, 120, 8))
 async def test_a_gateway_that_ends_at_any_step_leaves_one_charge_and_one_lot(
-    store: Store, api: Api, provider: Provider, moments: int
+    store: Store, provider: Provider, asking: WebhookProvider, moments: int
 ) -> None:
-    asking = WebhookProvider(provider.url, SIGNER, api.client)
     provider.orders.webhooks = 0
     at, key = await low(store)
     async with recharging(store, asking):
@@ -72,8 +64,8 @@ async def test_a_gateway_that_ends_at_any_step_leaves_one_charge_and_one_lot(
 
 
 async def test_a_provider_that_is_down_for_an_hour_is_asked_with_the_same_key_and_pays_once(
-    api: Api,
     provider: Provider,
+    asking: WebhookProvider,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     now_ms = 1_795_500_000_000
@@ -81,7 +73,6 @@ async def test_a_provider_that_is_down_for_an_hour_is_asked_with_the_same_key_an
         stopped_clock(tmp_path_factory.mktemp("clocked"), now_ms) as clock,
         Store.at(clock.url) as store,
     ):
-        asking = WebhookProvider(provider.url, SIGNER, api.client)
         at, key = await low(store)
         await provider.refuse()
         async with recharging(store, asking):

@@ -1,9 +1,6 @@
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from aiohttp import web
 
 from gateway.ledger.jobs import Jobs
 from gateway.ledger.outcomes import LedgerUnavailableError
@@ -12,38 +9,18 @@ from gateway.recharge.providers import webhook
 from gateway.recharge.providers.webhook import WebhookProvider
 from gateway.recharge.recharger import KIND
 from tests.conftest import Store
-from tests.integration.api import SIGNER, Api
 from tests.integration.books import funded, known, told
 from tests.integration.recharging import (
     granted,
     hours_later,
-    in_a_hurry,
     low,
     recharging,
     until_resolved,
 )
-from tests.lab.ports import Ports
 from tests.lab.processes import until
 from tests.lab.provider import Behaviour, Provider
 
 ASKED = 200_000_000
-
-
-@pytest.fixture
-async def provider(
-    api: Api, ports: Ports, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Provider]:
-    in_a_hurry(monkeypatch)
-    hook = f"http://127.0.0.1:{api.port}/webhooks/payments"
-    started = Provider(ports.take(), SIGNER, hook)
-    await started.start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
-def asking(provider: Provider, api: Api) -> WebhookProvider:
-    return WebhookProvider(provider.url, SIGNER, api.client)
 
 
 async def test_a_recharge_that_is_reported_by_reply_and_by_webhooks_is_one_lot(
@@ -436,79 +413,4 @@ async def test_a_webhook_of_the_provider_is_believed_only_with_our_secret_and_in
     assert await provider.report(charge, secret="whsec_b3RoZXI=") == 401
     assert await provider.report(charge, age=timedelta(minutes=10)) == 401
     assert await provider.report(charge) == 204
-    assert await granted(at) == {"a": 50, key: ASKED}
-
-
-SUCCEEDED = '{"status": "succeeded", "payment_id": "pay_1"}'
-
-
-async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(
-    store: Store, provider: Provider, asking: WebhookProvider
-) -> None:
-    at, key = await low(store)
-    odd = [
-        (402, r'{"status": "declined", "reason": "\ud800"}'),
-        (200, "[" * 200_000),
-        (200, '{"status": "declined"}'),
-        (200, '{"status": "succeeded"}'),
-        (200, '{"status": "succeeded", "payment_id": "two words"}'),
-        (200, '{"status": "succeeded", "payment_id": "pay_1", "amount": "-1"}'),
-        (200, '{"status": "succeeded", "payment_id": "pay_1", "amount": "0"}'),
-        (200, '{"status": "succeeded", "payment_id": "pay_1", "currency": "usd"}'),
-        (200, "succeeded"),
-        (299, SUCCEEDED),
-        (599, "{}"),
-        (302, SUCCEEDED),
-        (404, '{"status": "not_found"}'),
-    ]
-    answers = iter(odd)
-    asked: list[str] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        asked.append(request.headers["Idempotency-Key"])
-        status, body = next(answers, (200, SUCCEEDED))
-        return web.Response(status=status, text=body, content_type="application/json")
-
-    async def never_heard_of(_: web.Request) -> web.Response:
-        return web.json_response({"status": "not_found"}, status=404)
-
-    await provider.refuse()
-    app = web.Application()
-    app.router.add_post("/charges", answer)
-    app.router.add_get("/charges/{key}", never_heard_of)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
-    async with recharging(store, asking):
-        await until_resolved(at)
-    await runner.cleanup()
-    assert asked == [key] * (len(odd) + 1)
-    assert await granted(at) == {"a": 50, key: ASKED}
-
-
-async def test_an_answer_that_comes_in_pieces_is_read_to_its_end(
-    store: Store, provider: Provider, asking: WebhookProvider
-) -> None:
-    at, key = await low(store)
-    asked: list[str] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(request.headers["Idempotency-Key"])
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        for half in (SUCCEEDED[:20], SUCCEEDED[20:]):
-            await response.write(half.encode())
-            await asyncio.sleep(0.05)
-        return response
-
-    await provider.refuse()
-    app = web.Application()
-    app.router.add_post("/charges", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
-    async with recharging(store, asking):
-        await until_resolved(at)
-    await runner.cleanup()
-    assert asked == [key]
     assert await granted(at) == {"a": 50, key: ASKED}

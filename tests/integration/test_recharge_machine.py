@@ -1,38 +1,11 @@
 """The recharge of an account as its operations make it, without a provider."""
 
-from typing import Literal
-
 import pytest
 
-from gateway.ledger.outcomes import Asked, Flagged, Granted, Refused
+from gateway.ledger.outcomes import Granted, Refused
 from tests.conftest import Store
 from tests.integration.books import Books, funded, told
-
-Way = Literal["refunded", "disputed"]
-
-
-async def claimed(
-    store: Store, methods: str = "", *, day_max: int = 5, month_max: int = 0
-) -> tuple[Books, str]:
-    """Open an account with 50, below its trigger of 100: a recharge of 200 is claimed."""
-    at = await funded(store, 50)
-    await at.open(
-        methods=methods,
-        recharge_below=100,
-        recharge_amount=200,
-        recharge_day_max=day_max,
-        recharge_month_max=month_max,
-    )
-    return at, await key(at)
-
-
-async def key(at: Books) -> str:
-    return (await at.statement()).recharge.key
-
-
-async def state(at: Books) -> tuple[str, str]:
-    recharge = (await at.statement()).recharge
-    return recharge.state, recharge.suspended
+from tests.integration.claims import claimed, key, state, submit
 
 
 async def methods_asked(at: Books) -> list[str]:
@@ -41,12 +14,6 @@ async def methods_asked(at: Books) -> list[str]:
 
 async def failures(at: Books) -> list[tuple[str, str]]:
     return [(event["reason"], event["next"]) for event in await told(at, "recharge_failed")]
-
-
-async def submit(at: Books, key: str) -> Asked:
-    asked = await at.store.ledger.submit_recharge(at.account, key)
-    assert isinstance(asked, Asked)
-    return asked
 
 
 async def test_a_recharge_goes_from_claimed_to_submitted_to_paid(store: Store) -> None:
@@ -264,148 +231,6 @@ async def test_an_admin_may_ask_for_a_recharge_whatever_stands_in_its_way(store:
     await at.pay(str(asked), 70)
     assert (await at.sums())[0] == 120
     assert await state(at) == ("suspended", "declined")
-
-
-async def test_what_was_paid_is_credited_whatever_was_asked_for_and_told(store: Store) -> None:
-    at, first = await claimed(store)
-    assert isinstance(await at.pay(first, 150, "pay_1"), Granted)
-    [flag] = await told(at, "payment_flagged")
-    assert (flag["reason"], flag["micros"], flag["asked"]) == ("amount_differs", "150", "200")
-    recharge = (await at.statement()).recharge
-    assert ((await at.sums())[0], recharge.month_micros) == (200, 150)
-
-
-async def test_a_payment_in_another_currency_is_kept_unbooked_and_no_more_is_charged(
-    store: Store,
-) -> None:
-    at, first = await claimed(store)
-    assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("currency_differs")
-    assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("unbooked")
-    assert await state(at) == ("suspended", "currency_differs")
-    [unbooked] = await at.store.statements.unbooked(at.account)
-    assert (unbooked.payment, unbooked.micros, unbooked.currency) == ("pay_1", 200, "EUR")
-    await at.configure("card", methods="fresh")
-    assert await state(at) == ("suspended", "currency_differs")  # until an admin has looked
-    await at.grant("pay_1", 217)  # by hand, at the rate of the day
-    assert await at.store.statements.unbooked(at.account) == []
-    assert (await at.sums())[0] == 267
-    assert await reasons(at) == ["currency_differs"]
-
-
-async def test_another_payment_with_the_same_key_is_kept_unbooked_and_told_once(
-    store: Store,
-) -> None:
-    at, first = await claimed(store)
-    granted = await at.pay(first, 200, "pay_1")
-    assert await at.pay(first, 200, "pay_2") == Flagged("paid_twice")
-    assert await at.pay(first, 200, "pay_1") == granted
-    assert (await at.sums())[0] == 250
-    [unbooked] = await at.store.statements.unbooked(at.account)
-    assert unbooked.payment == "pay_2"
-    dismiss = at.store.ledger.dismiss_payment
-    assert await dismiss(at.account, "pay_2") is None
-    assert await dismiss(at.account, "pay_2") == Refused("unknown_payment")
-    assert await at.pay(first, 200, "pay_2") == Flagged("paid_twice")  # delivered again
-    assert await at.store.statements.unbooked(at.account) == []
-    assert await reasons(at) == ["paid_twice"]
-
-
-async def test_another_amount_of_a_payment_that_is_booked_is_told_and_can_be_booked_by_no_hand(
-    store: Store,
-) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1")
-    assert await at.pay(first, 210, "pay_1") == Flagged("amount_differs")
-    assert await at.store.statements.unbooked(at.account) == []
-    assert await at.grant("pay_1", 210) == Refused("conflict")
-    assert (await at.sums())[0] == 250
-
-
-@pytest.mark.parametrize("by", ["key", "payment"])
-async def test_a_payment_that_was_booked_by_hand_first_is_still_one_lot(
-    store: Store, by: str
-) -> None:
-    # R3.
-    at, first = await claimed(store)
-    await submit(at, first)
-    by_hand = await at.grant(first if by == "key" else "pay_1", 200)
-    assert await at.pay(first, 200, "pay_1") == by_hand
-    assert await at.pay(first, 200, "pay_1") == by_hand
-    assert (await at.sums())[0] == 250
-    assert await key(at) == ""
-    assert await back(at, first, "pay_1", 200) == 200
-
-
-async def back(at: Books, key: str, payment: str, micros: int, way: Way = "refunded") -> object:
-    """Report that so much of a payment of 200 was ever taken back."""
-    return await at.store.ledger.take_back(
-        at.account, key, payment, paid=200, micros=micros, way=way
-    )
-
-
-async def reasons(at: Books) -> list[str]:
-    return [event["reason"] for event in await told(at, "payment_flagged")]
-
-
-async def test_refunds_take_back_what_all_of_them_say_in_any_order(store: Store) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1")
-    taken = [await back(at, first, "pay_1", in_all) for in_all in (150, 100, 150, 160)]
-    assert taken == [150, 0, 0, 10]
-    assert (await at.statement()).reversed == 160
-    assert await reasons(at) == []
-
-
-async def test_a_refund_and_a_dispute_take_back_no_more_than_was_paid(store: Store) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1")
-    assert await back(at, first, "pay_1", 50) == 50
-    assert await back(at, first, "pay_1", 200, "disputed") == 150
-    assert await reasons(at) == []
-
-
-async def test_a_dispute_suspends_once_and_until_an_admin_resumes(store: Store) -> None:
-    at, first = await claimed(store, "card")
-    await at.pay(first, 200, "pay_1")
-    assert await back(at, first, "pay_1", 200, "disputed") == 200
-    await at.configure("card", methods="fresh")
-    assert await state(at) == ("suspended", "disputed")
-    await at.store.ledger.resume_recharge(at.account)
-    assert await back(at, first, "pay_1", 200, "disputed") == 0  # delivered again
-    assert await state(at) == ("claimed", "")
-    assert [event["reason"] for event in await told(at, "suspended")] == ["disputed"]
-
-
-async def test_what_a_refund_cannot_take_back_is_told(store: Store) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1")
-    await at.hold("call", (60, 190))  # 50 of the first lot, 140 of the recharge
-    assert await back(at, first, "pay_1", 200) == 60
-    [flag] = await told(at, "payment_flagged")
-    assert (flag["reason"], flag["micros"], flag["payment"]) == (
-        *("taken_back_short", "140"),
-        "pay_1",
-    )
-
-
-async def test_the_refund_of_a_second_payment_takes_nothing_of_the_first(store: Store) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1")
-    await at.pay(first, 200, "pay_2")
-    assert await back(at, first, "pay_2", 80) == 0
-    [unbooked] = await at.store.statements.unbooked(at.account)
-    assert (unbooked.payment, unbooked.micros) == ("pay_2", 120)
-    assert await back(at, first, "pay_2", 200) == 0
-    assert await at.store.statements.unbooked(at.account) == []
-    assert (await at.sums())[0] == 250
-
-
-async def test_the_refund_of_what_was_booked_by_hand_is_taken_back(store: Store) -> None:
-    at, first = await claimed(store)
-    await at.pay(first, 200, "pay_1", "EUR")
-    await at.grant("pay_1", 210)
-    assert await back(at, first, "pay_1", 200) == 200
-    assert (await at.sums())[0] == 60
 
 
 async def test_a_balance_that_a_recharge_is_on_its_way_for_is_not_told_to_be_empty(
