@@ -11,12 +11,11 @@ demo: $(INSTALLED) lab ## Real calls on a real Asterisk, expected beside what ha
 	@.venv/bin/python -m tests.lab.demo
 
 # Tests wait more than they work, so three files are run at once. Calls on a real Asterisk go by the
-# clock: they have the machine for themselves, two files at once; and the slow tests, which load it
-# themselves, one after the other.
+# clock: beside nothing else. The slow tests, which load the machine themselves, one after the other.
 test: $(INSTALLED) lab ## All tests; those that are slow only with CI=true
 	.venv/bin/python -m pytest tests/unit tests/integration -m "not slow" -n 3 --dist loadfile \
 	    --cov --cov-report=
-	.venv/bin/python -m pytest tests/lab -m "not slow" -n 2 --dist loadfile --cov --cov-append \
+	.venv/bin/python -m pytest tests/lab -m "not slow" -n 3 --dist loadfile --cov --cov-append \
 	    $(if $(CI),--cov-report=)
 	$(if $(CI),.venv/bin/python -m pytest -m slow --cov --cov-append)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from gateway.ledger import embedded
@@ -18,6 +19,10 @@ from gateway.ledger.statements import Statements
 from tests.lab.ports import Ports
 
 SHARDS = 4
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("timeless", settings.default, deadline=None)
+settings.load_profile("timeless")
 
 
 @dataclass(frozen=True)

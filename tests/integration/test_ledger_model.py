@@ -235,7 +235,6 @@ async def explore(lab: Lab, examples: int, steps: int) -> None:
     limits = settings(
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
         derandomize=False,  # also in CI, where it is Hypothesis' default
         print_blob=True,
         phases=(Phase.reuse, Phase.generate, Phase.shrink),
@@ -262,7 +261,6 @@ async def test_the_ledger_does_as_its_model_does_for_long(lab: Lab) -> None:
     await explore(lab, examples=500, steps=60)
 
 
-@settings(deadline=None)
 @given(
     bought=st.datetimes(
         datetime(1971, 1, 1),  # noqa: DTZ001 - the strategy wants its bounds without a zone
