@@ -16,9 +16,12 @@ from gateway.ledger.cluster import Servers
 from gateway.ledger.connection import Server, connect
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.statements import Statements
-from tests.lab.ports import Ports
+from tests.lab.ports import Ports, memory
 
 SHARDS = 4
+
+# Where pytest makes the folders of tests, with the stores in them.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory()))
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("timeless", settings.default, deadline=None)

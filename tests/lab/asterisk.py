@@ -3,7 +3,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +70,6 @@ def _prompts(*folders: Path) -> Path:
     return _first(found, "Asterisk's core sounds").parent
 
 
-def _memory() -> Path:
-    """Give a folder that no disk slows down: Asterisk ends a call once its AstDB is written."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of its own
-    return memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-
-
 def _link(link: Path, target: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(target)
@@ -117,8 +110,6 @@ class Asterisk:
         self._settings = settings
         self._environment = environment and {**os.environ, **environment}
         self._installation = find_installation()
-        self._database = _memory() / f"{folder.parent.parent.name}-{ports.first}"
-        shutil.rmtree(self._database, ignore_errors=True)
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -217,12 +208,7 @@ class Asterisk:
     def _control(self) -> Path:
         return self._folder / "run/asterisk.ctl"
 
-    def close(self) -> None:
-        """Remove what lies elsewhere than in its folder."""
-        shutil.rmtree(self._database, ignore_errors=True)
-
     def _configure(self) -> None:
-        self._database.mkdir(exist_ok=True)
         for name in ("etc", "lib", "log", "run", "data/sounds", "spool/outgoing"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         prompts = self._installation.prompts
@@ -231,7 +217,6 @@ class Asterisk:
         _link(self._folder / "data/documentation", prompts.parents[1] / "documentation")
         values = vars(self._settings) | {
             "lab": self._folder,
-            "database": self._database,
             "modules": self._installation.modules,
             "rtp_first": self._ports.rtp_first,
             "rtp_last": self._ports.rtp_last,

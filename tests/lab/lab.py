@@ -156,7 +156,6 @@ class Lab:
             ),
             self._asterisk_environment,
         )
-        self._stack.callback(self.asterisk.close)
         self.ami = Proxy(ports.take(), ami_port)
         self.provider = Provider(
             port=ports.take(),
