@@ -134,7 +134,7 @@ class Controller:
         if session.is_behind(hold):
             session = session.synced(hold)
         if session.channel and session.answered_ms:
-            session = session.moved(leg).seen(now_ms, session.deadline_ms)
+            session = session.moved(leg).seen(now_ms, session.deadline_ms if leg.timed else 0)
         else:
             session = session.found(leg, now_ms)
         self._change(call, session)
@@ -176,6 +176,10 @@ class Controller:
 
     def on_booted(self) -> None:
         """Take in that the PBX is there, and that things may have been missed."""
+        self.look()
+
+    def on_transfer(self) -> None:
+        """Take in that channels took the places of others, maybe without their deadlines."""
         self.look()
 
     def _change(self, call: LiveCall, session: Session) -> None:

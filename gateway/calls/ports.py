@@ -109,11 +109,13 @@ class Leg:
     """A channel of a call that is up now.
 
     Only a paid leg is ``paid``, and has what follows; ``answered_ms`` is 0 before its answer.
+    ``timed`` says whether it carries a deadline.
     """
 
     call_id: str
     channel: str
     paid: bool = False
+    timed: bool = False
     answered_ms: int = 0
     ear: str = ""
     call_type: str = ""
@@ -133,6 +135,9 @@ class Watcher(Protocol):
 
     def on_booted(self) -> None:
         """Take in that the PBX is there, and that things may have been missed."""
+
+    def on_transfer(self) -> None:
+        """Take in that channels took the places of others, maybe without their deadlines."""
 
 
 class Lease(Protocol):

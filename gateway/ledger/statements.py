@@ -140,7 +140,8 @@ class Statements:
 
     async def holds_of(self, account: str) -> list[Hold]:
         """List the holds of an account's live calls."""
-        return await self._live_holds(self._store.shard_of(account), f"{account}/")
+        shard = self._store.shard_of(account)
+        return await self._store.answer(lambda: self._live_holds(shard, f"{account}/"))
 
     async def live_holds(self) -> list[Hold]:
         """List the holds of all live calls."""

@@ -34,6 +34,7 @@ LOGIN_SECONDS_MAX = 5.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
 PING_SECONDS = 1.0
 _WHISPER_MS = 5000
+_TRANSFER_SECONDS = 0.5
 _RING_MS = 120_000  # longer than the dialplan lets a called leg ring
 # So often is the clock looked at for an event that it does not fit to.
 _CLOCK_LOOKS_MAX = 5
@@ -86,7 +87,7 @@ class Ami:
 
     async def run(self, watcher: Watcher) -> None:
         """Stay connected until cancelled, and tell of legs, and of each time the PBX is there."""
-        connection = self._connection = self._opened()
+        connection = self._connection = self._opened(watcher)
         connection.loop = asyncio.get_running_loop()
         connection.connect()
         try:
@@ -98,7 +99,7 @@ class Ami:
             self._connection, self.connected = None, False
             self._told = asyncio.Queue()
 
-    def _opened(self) -> _Connection:
+    def _opened(self, watcher: Watcher) -> _Connection:
         """Make the client, which hears what the PBX tells."""
 
         def user_event(_manager: Manager, event: Message) -> None:
@@ -111,6 +112,10 @@ class Ami:
 
         def fully_booted(_manager: Manager, _event: Message) -> None:
             self._booted.set()
+
+        def attended_transfer(_manager: Manager, _event: Message) -> None:
+            # It is told of before the channels have taken each other's places.
+            asyncio.get_running_loop().call_later(_TRANSFER_SECONDS, watcher.on_transfer)
 
         connection = _Connection(
             **self._login,
@@ -133,6 +138,7 @@ class Ami:
         )
         connection.register_event("UserEvent", user_event)
         connection.register_event("FullyBooted", fully_booted)
+        connection.register_event("AttendedTransfer", attended_transfer)
         return connection
 
     async def _look_after(self, watcher: Watcher) -> None:

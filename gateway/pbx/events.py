@@ -88,6 +88,7 @@ def read_legs(reply: Message, ours: Ours) -> list[Leg]:
         call_id=of[variables.CALL],
         channel=channel,
         paid=True,
+        timed=reply.get("TimeToHangup", "0") != "0",
         answered_ms=ours(answered_ms),
         ear=of.get(variables.SHARED_EAR, of.get(variables.EAR, "")),
         call_type=of.get(variables.TYPE, ""),

@@ -103,6 +103,12 @@ class Calls:
         """Give what each caller has seen so far."""
         return [_call_result(events) for events in _by_call(self._log)]
 
+    async def until_ringing(self) -> list[CallResult]:
+        """Wait until a caller hears it ring, and give those who do."""
+        return await processes.until(
+            lambda: [call for call in self.results() if call.ringing], "a caller hears it ring"
+        )
+
     async def until_answered(self, seconds: float = 20.0) -> list[CallResult]:
         """Wait until a caller is answered, and give those who are."""
         return await processes.until(

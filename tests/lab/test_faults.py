@@ -14,7 +14,7 @@ from gateway.rating.price import Slice
 from tests.lab.lab import Lab
 from tests.lab.processes import until
 from tests.lab.scenes import BRITAIN, EIGHT_SECONDS_OF_BRITAIN, GERMANY, settled
-from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, Caller
+from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, RINGS_LONG, Caller
 from tests.lab.steps import Refer, Wait
 
 GERMANY_PREFIX = "+4930987654"
@@ -168,6 +168,25 @@ async def test_the_pbx_ends_a_call_on_time_with_the_gateway_gone(lab: Lab, accou
     body = await settled(lab, account)
 
     assert caller.ended_by == "far"
+    assert far.ended - far.answered == pytest.approx(6, abs=0.5)
+    assert body["spent"] == "0.011250"  # the six seconds that were held, and no more
+
+
+async def test_the_pbx_ends_on_time_who_has_taken_another_s_place(lab: Lab, account: str) -> None:
+    """By a transfer to who is ringing; Asterisk forgets the deadline of who is transferred."""
+    number = GERMANY_PREFIX + "350"
+    asked = await lab.call(GERMANY_PREFIX + RINGS_LONG, Caller(account))
+    [ringing] = await asked.until_ringing()
+    transfer = Refer(GERMANY_PREFIX + RINGS_LONG, replaces=ringing.dialog)
+    calls = await lab.call(number, Caller(account, steps=(transfer,)))
+    await calls.until_answered()
+    await asyncio.sleep(1.5)
+    await lab.gateway.kill()
+    far = await lab.far_end.until_ended(number)
+    await asyncio.gather(asked.finished(), calls.finished())
+    await lab.gateway.start()
+    body = await settled(lab, account)
+
     assert far.ended - far.answered == pytest.approx(6, abs=0.5)
     assert body["spent"] == "0.011250"  # the six seconds that were held, and no more
 

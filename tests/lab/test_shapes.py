@@ -25,6 +25,7 @@ from tests.lab.sipp import (
     HOLDS,
     NEVER_ANSWERS,
     PRESSES_ONE,
+    RINGS_LONG,
     Caller,
     CallResult,
     FarCall,
@@ -44,7 +45,9 @@ PHONE_STEPS: dict[str, tuple[Step, ...]] = {
 @pytest.fixture(scope="module")
 async def lab() -> AsyncIterator[Lab]:
     # Who hangs up first talks for longer than a slice: also what is transferred is renewed.
-    async with Lab(settings=SETTINGS, phone_steps=PHONE_STEPS, talk_seconds=8) as lab:
+    async with Lab(
+        settings=SETTINGS, phone_steps=PHONE_STEPS, talk_seconds=8, long_ring_seconds=2
+    ) as lab:
         yield lab
         assert "unreadable" not in lab.gateway.log()
 
@@ -189,6 +192,20 @@ async def caller_attends_a_transfer(lab: Lab) -> None:
     left, stayed = await asyncio.gather(*map(lab.far_end.until_ended, (leaving, staying)))
     assert stayed.ended == pytest.approx(left.ended, abs=0.5)
     # Both were called by the user himself.
+    await account.expect(
+        Usage("user_out", staying, talked(stayed)), Usage("user_out", leaving, talked(left))
+    )
+
+
+async def caller_transfers_to_who_is_ringing(lab: Lab) -> None:
+    staying, leaving = "+4930100106" + HANGS_UP, "+4930100107" + RINGS_LONG
+    account = await Account.open(lab, "half-attending")
+    asked = await lab.call(leaving, account.caller())
+    [ringing] = await asked.until_ringing()
+    await account.call(staying, account.caller(Refer(leaving, replaces=ringing.dialog)))
+    left, stayed = await asyncio.gather(*map(lab.far_end.until_ended, (leaving, staying)))
+    assert left.answered > stayed.answered + 1
+    assert stayed.ended == pytest.approx(left.ended, abs=0.5)
     await account.expect(
         Usage("user_out", staying, talked(stayed)), Usage("user_out", leaving, talked(left))
     )
@@ -401,6 +418,7 @@ SHAPES: tuple[Callable[[Lab], Awaitable[None]], ...] = (
     caller_transfers,
     transfer_without_credit,
     caller_attends_a_transfer,
+    caller_transfers_to_who_is_ringing,
     caller_transfers_by_keys,
     caller_attends_a_transfer_by_keys,
     parked,
