@@ -116,7 +116,7 @@ def reverse(
 @commands.command()
 def recharge(
     account: str,
-    amount_text: Annotated[str | None, typer.Argument(metavar="[AMOUNT]")] = None,
+    amount_text: Annotated[str | None, typer.Argument(metavar="AMOUNT")] = None,
     *,
     reference: Annotated[
         str | None, typer.Option(help="Names this request; the same one is done once a day.")

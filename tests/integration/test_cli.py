@@ -71,6 +71,42 @@ def test_credit_of_every_kind_can_be_given_and_taken_back(shell: Shell) -> None:
     ]
 
 
+def test_recharges_are_asked_for_stopped_and_resumed(shell: Shell) -> None:
+    shell.run("accounts", "open", "contoso", "--currency", "USD")
+    assert "recharge_amount is not set" in shell.fails("accounts", "recharge", "contoso")
+    assert "AMOUNT" in shell.fails("accounts", "recharge", "contoso", "1,5")
+    shell.run("accounts", "set", "contoso", "--set", "recharge_amount=25")
+
+    for command, said in (("suspend", "are suspended"), ("resume", "may begin")):
+        assert shell.run("accounts", command, "contoso").stdout == f"contoso: recharges {said}\n"
+    named = ("accounts", "recharge", "contoso", "--reference", "r1")
+    asked = [shell.run(*named) for _ in range(2)]
+    assert asked[0].stdout.startswith("contoso: asked for, as recharge-contoso-")
+    assert asked[1].stdout == asked[0].stdout
+    assert "under_way" in shell.fails("accounts", "recharge", "contoso", "30")
+    recharge = shell.account("contoso")["recharge"]
+    assert isinstance(recharge, dict)
+    assert (recharge["state"], recharge["amount"]) == ("claimed", "25.000000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("recharge", "nobody"), "account nobody: unknown_account"),
+        (("suspend", "nobody"), "account nobody: unknown_account"),
+        (("resume", "nobody"), "account nobody: unknown_account"),
+        (("give-up", "nobody"), "account nobody: unknown_account"),
+        (("dismiss", "nobody", "pay_1"), "account nobody: unknown_account"),
+        (("dismiss", "nobody", "pay 1"), "PAYMENT"),
+        (("suspend", "no body"), "ACCOUNT"),
+    ],
+)
+def test_what_cannot_be_recharged_is_said(
+    shell: Shell, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in shell.fails("accounts", *arguments)
+
+
 def test_an_audit_says_what_it_saw_and_ends_with_1_if_the_books_differ(shell: Shell) -> None:
     shell.run("accounts", "open", "contoso", "--currency", "USD")
     shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")
