@@ -8,14 +8,16 @@ RUN apt-get update \
 COPY tests/lab/asterisk /lab/templates
 COPY dialplan /lab/dialplan
 COPY docker/asterisk /lab/docker
-RUN for folder in etc lib log run data/sounds spool/outgoing; do mkdir -p "/pbx/$folder"; done \
-    && ln -s "$(dirname "$(find /usr/share/asterisk /var/lib/asterisk -path '*sounds/en*' -name im-sorry.gsm | head -n 1)")" /pbx/data/sounds/en \
-    && ln -s /usr/share/asterisk/documentation /pbx/data/documentation \
+WORKDIR /pbx
+# Those that are made anew at each start may be mounted, as anybody's.
+RUN for folder in etc lib log run data/sounds spool/outgoing; do mkdir -p "$folder"; done \
+    && ln -s "$(dirname "$(find /usr/share/asterisk /var/lib/asterisk -path '*sounds/en*' -name im-sorry.gsm | head -n 1)")" data/sounds/en \
+    && ln -s /usr/share/asterisk/documentation data/documentation \
     && ln -s "$(dirname "$(find /usr/lib -name app_dial.so)")" /lab/modules \
     && ln -s /pbx/etc /etc/asterisk \
-    && chown -R asterisk:asterisk /pbx
+    && chown -R asterisk:asterisk . \
+    && chmod 1777 etc run
 USER asterisk
-WORKDIR /pbx
 VOLUME ["/pbx/lib", "/pbx/log", "/pbx/spool"]
 EXPOSE 5060/udp 5038
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s \

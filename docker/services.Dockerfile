@@ -17,7 +17,8 @@ FROM debian:trixie-slim AS postgres
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends postgresql \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/lib/postgresql/* \
-    && install --directory --owner postgres /data /run/postgresql
+    && install --directory --owner postgres /data \
+    && install --directory --mode 1777 /run/postgresql
 USER postgres
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH PGDATA=/data/17
 VOLUME /data
