@@ -49,6 +49,11 @@ class Gateway:
         return int(str(self.settings["agi"]["port"]))
 
     @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
