@@ -36,11 +36,12 @@ class Systemd:
         """Tell ``READY=1`` and the like, now or not at all: no call waits for systemd."""
         if not self.address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
-            try:
-                datagrams.sendto("\n".join(variables).encode(), socket.MSG_DONTWAIT, self.address)
-            except OSError as error:
-                _log.warning("systemd.not_told", variables=variables, error=str(error))
+        told = "\n".join(variables).encode()
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+                datagrams.sendto(told, socket.MSG_DONTWAIT, self.address)
+        except OSError as error:
+            _log.warning("systemd.not_told", variables=variables, error=str(error))
 
     def tell_reloading(self) -> None:
         """Tell that a reload begins, as ``Type=notify-reload`` wants it; ``READY=1`` ends it."""
