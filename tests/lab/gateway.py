@@ -65,11 +65,16 @@ class Client(ABC):
 
     async def get(self, path: str) -> tuple[int, dict[str, object]]:
         """Ask the HTTP API as its admin; give status and body."""
+        status, text = await self.get_text(path)
+        return status, json.loads(text) if text else {}
+
+    async def get_text(self, path: str) -> tuple[int, str]:
+        """Ask the HTTP API as its admin; give status and body as they are."""
         async with (
             aiohttp.ClientSession(headers=self._headers) as session,
             session.get(self.url + path) as answer,
         ):
-            return answer.status, await answer.json(content_type=None)
+            return answer.status, await answer.text()
 
     async def post(
         self, path: str, body: Mapping[str, object], **headers: str
