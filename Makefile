@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test check bench clean lab
+.PHONY: help demo test check lab-docker docker-check bench clean lab
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,12 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
+
+lab-docker: ## The scenes of the demo in containers
+	@docker/lab
+
+docker-check: ## The same with an engine of its own, on a bare Debian as root
+	@docker/check
 
 bench: $(INSTALLED) lab ## Calls, decisions and operations a second, beside their limits; memory; hang-up times
 	@command -v redis-benchmark >/dev/null || tests/lab/apt-install redis-tools

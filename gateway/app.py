@@ -25,6 +25,7 @@ from gateway.admin import (
 )
 from gateway.admin import conferences as conferences_api
 from gateway.admin.health import Following
+from gateway.admin.metrics import Metrics
 from gateway.calls.authorizer import Authorizer
 from gateway.calls.conferences import DIAL_OUT, Conferences, on_dial_out
 from gateway.calls.controller import Controller
@@ -161,7 +162,11 @@ def _join(
         )
         for name, desk in desks.items()
     ]
-    agi = FastAgi(authorizer.authorize, authorizer.quote, conferences.join)
+    metrics = Metrics(
+        lambda: {name: desk.following() for name, desk in desks.items()},
+        lambda: {name: of.sessions() for name, of in controllers.items()},
+    )
+    agi = FastAgi(metrics.timed(authorizer.authorize), authorizer.quote, conferences.join)
     draining, agi_listening, http_listening = asyncio.Event(), asyncio.Event(), asyncio.Event()
     recharger, inboxes = _recharging(settings, ledger, store, session)
     untold = Jobs(store, outbox.GROUP)
@@ -176,6 +181,7 @@ def _join(
         funding.routes(ledger, statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
+        metrics.routes(),
         notices.routes(untold),
         payments.routes(inboxes),
         quotes.routes(decider),

@@ -27,6 +27,16 @@ from gateway.pbx.events import (
     record_by_our_clock,
 )
 
+# All that is asked of a PBX, and so all that our user needs to be allowed.
+ACTIONS = (
+    "Ping",
+    "Status",
+    "Hangup",
+    "AbsoluteTimeout",
+    "Originate",
+    "DBGetTree",
+    "DBDel",
+)
 REPLY_SECONDS_MAX = 2.0
 # A PBX that had no gateway for long has very many records.
 LIST_SECONDS_MAX = 20.0
@@ -104,7 +114,8 @@ class Ami:
 
         def user_event(_manager: Manager, event: Message) -> None:
             try:
-                if event["UserEvent"] == variables.LEG_EVENT:
+                is_ours = event["UserEvent"] == variables.LEG_EVENT
+                if is_ours and event["State"] != variables.DOCTOR_STATE:
                     self._told.put_nowait((read_leg_event(event), steady_ms()))
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # A header that is there twice, for instance, is a list.
@@ -122,16 +133,7 @@ class Ami:
             ping_delay=86_400,  # our own ping looks at the answer
             reconnect_timeout=1,
             # An action without an answer must not be repeated later, on another call's channel.
-            forgetable_actions=(
-                "login",
-                "ping",
-                "status",
-                "hangup",
-                "absolutetimeout",
-                "originate",
-                "dbgettree",
-                "dbdel",
-            ),
+            forgetable_actions=("login", *(action.lower() for action in ACTIONS)),
             on_connect=self._on_opened,
             on_login=self._on_logged_in,
             on_disconnect=self._on_closed,

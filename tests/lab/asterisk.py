@@ -3,7 +3,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,73 +93,19 @@ class Settings:
     phone_port: int
     ami_port: int
     ami_secret: str
-    agi_port: int
-    other_agi_port: int  # of a second gateway, where there is one
+    gateways: str  # as COINBOX_AGI has them
+    ami_host: str = "127.0.0.1"
 
 
-class Asterisk:
-    """A real Asterisk with the lab's configuration, from a folder of its own."""
+class Pbx(ABC):
+    """An Asterisk with the lab's configuration, from a folder of its own."""
 
-    def __init__(
-        self,
-        folder: Path,
-        ports: Ports,
-        settings: Settings,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = ports
-        self._settings = settings
-        self._environment = environment and {**os.environ, **environment}
-        self._installation = find_installation()
-        self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
-        """Write the configuration, start, and wait until it takes calls."""
-        self._configure()
-        # Started before the old one has let go of its socket, Asterisk ends at once.
-        await processes.until(lambda: not self._control.exists(), "the old Asterisk is gone")
-        self._process = await processes.start(
-            (*self._command, "-f"),
-            folder=self._folder,
-            output=self._folder / "output",
-            environment=self._environment,
-        )
-        await processes.until(self._is_up, "Asterisk has booted", 30)
-        await self._check_version()
-
-    async def stop(self) -> None:
-        if self._process:
-            await processes.stop(self._process)
-        self._control.unlink(missing_ok=True)
-
-    async def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process:
-            await processes.kill(self._process)
-        self._control.unlink(missing_ok=True)
-
+    @abstractmethod
     async def cli(self, command: str) -> str:
         """Give what a command prints on Asterisk's console."""
-        client = await asyncio.create_subprocess_exec(
-            *self._command,
-            "-rx",
-            command,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await client.communicate()
-        return output.decode(errors="replace")
-
-    async def change_dialplan(self, pattern: str, replacement: str) -> None:
-        """Change the one place of Coinbox's dialplan that matches, for this Asterisk alone."""
-        file = self._folder / "etc/extensions-coinbox.conf"
-        text, places = re.subn(pattern, replacement, await asyncio.to_thread(file.read_text))
-        if places != 1:
-            raise ValueError(f"{pattern} matches {places} places of the dialplan")
-        file.unlink()  # a link to the dialplan itself
-        await asyncio.to_thread(file.write_text, text)
-        await self.cli("dialplan reload")
 
     async def channels(self) -> list[str]:
         """Name the channels that are up."""
@@ -197,8 +145,92 @@ class Asterisk:
         lines += [f"Setvar: {name}={value}" for name, value in variables.items()]
         call = self._folder / "spool/dial-out.call"
         await asyncio.to_thread(call.write_text, "\n".join([*lines, ""]))
+        call.chmod(0o666)  # the PBX may be another user, and notes in it how it went
         # Moved in whole: Asterisk reads a call file as soon as it sees it.
         call.rename(self._folder / "spool/outgoing" / f"{os.urandom(8).hex()}.call")
+
+
+class Asterisk(Pbx):
+    """A Pbx that is started here."""
+
+    def __init__(
+        self,
+        folder: Path,
+        ports: Ports,
+        settings: Settings,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(folder)
+        self._ports = ports
+        self._settings = settings
+        self._environment = environment and {**os.environ, **environment}
+        self._installation = find_installation()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Write the configuration, start, and wait until it takes calls."""
+        self._configure()
+        # Started before the old one has let go of its socket, Asterisk ends at once.
+        await processes.until(lambda: not self._control.exists(), "the old Asterisk is gone")
+        self._process = await processes.start(
+            (*self._command, "-f"),
+            folder=self._folder,
+            output=self._folder / "output",
+            environment=self._environment,
+        )
+        await processes.until(self._is_up, "Asterisk has booted", 30)
+        await self._check_version()
+
+    async def stop(self) -> None:
+        if self._process:
+            await processes.stop(self._process)
+        self._control.unlink(missing_ok=True)
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process:
+            await processes.kill(self._process)
+        self._control.unlink(missing_ok=True)
+
+    async def cli(self, command: str) -> str:
+        client = await asyncio.create_subprocess_exec(
+            *self._command,
+            "-rx",
+            command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await client.communicate()
+        return output.decode(errors="replace")
+
+    async def change_dialplan(self, pattern: str, replacement: str) -> None:
+        """Change the one place of Coinbox's dialplan that matches, for this Asterisk alone."""
+        await self._change("extensions-coinbox.conf", pattern, replacement)
+        await self.cli("dialplan reload")
+
+    @asynccontextmanager
+    async def changed(
+        self, name: str, pattern: str, replacement: str, reload: str
+    ) -> AsyncIterator[None]:
+        """Change the one place of a file that matches, and load it, for as long as this lasts."""
+        before = await self._change(name, pattern, replacement)
+        await self.cli(reload)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread((self._folder / "etc" / name).write_text, before)
+            await self.cli(reload)
+
+    async def _change(self, name: str, pattern: str, replacement: str) -> str:
+        """Change the one place of a file that matches; give what it was before."""
+        file = self._folder / "etc" / name
+        before = await asyncio.to_thread(file.read_text)
+        text, places = re.subn(pattern, replacement, before)
+        if places != 1:
+            raise ValueError(f"{pattern} matches {places} places of {name}")
+        file.unlink()  # it may be a link to the dialplan itself
+        await asyncio.to_thread(file.write_text, text)
+        return before
 
     @property
     def _command(self) -> tuple[str, ...]:

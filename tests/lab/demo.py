@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.lab.lab import Lab
 from tests.lab.scenes import SCENES, SETTINGS, Check, Outcome, Scene, overspend
+from tests.lab.world import World
 
 REFRESH_SECONDS = 0.25
 
@@ -22,22 +23,27 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 async def main() -> int:
     out.print("Starting Asterisk, SIPp, the payment provider and the gateway ...")
     async with Lab(settings=SETTINGS) as lab:
-        version = (await lab.asterisk.cli("core show version")).split(" built")[0]
-        out.print(f"{version.strip()} takes calls; the gateway decides them.\n")
-        outcomes: dict[str, Outcome] = {}
-        together = [scene for scene in SCENES if not scene.alone]
-        await _play(lab, together, outcomes)
-        for scene in SCENES:
-            if scene.alone:
-                await _play(lab, [scene], outcomes)
-        over = 0
-        for outcome in outcomes.values():
-            if outcome.account:
-                over += overspend(await lab.gateway.account(outcome.account), outcome.talks)
+        return await show(lab)
+
+
+async def show(lab: World) -> int:
+    """Play all scenes, print what happened, and give the exit code."""
+    version = (await lab.asterisk.cli("core show version")).split(" built")[0]
+    out.print(f"{version.strip()} takes calls; the gateway decides them.\n")
+    outcomes: dict[str, Outcome] = {}
+    together = [scene for scene in SCENES if not scene.alone]
+    await _play(lab, together, outcomes)
+    for scene in SCENES:
+        if scene.alone:
+            await _play(lab, [scene], outcomes)
+    over = 0
+    for outcome in outcomes.values():
+        if outcome.account:
+            over += overspend(await lab.gateway.account(outcome.account), outcome.talks)
     return _report(outcomes, over)
 
 
-async def _play(lab: Lab, scenes: Sequence[Scene], outcomes: dict[str, Outcome]) -> None:
+async def _play(lab: World, scenes: Sequence[Scene], outcomes: dict[str, Outcome]) -> None:
     """Play scenes side by side, and show the live calls meanwhile."""
 
     async def play(scene: Scene) -> None:
@@ -58,7 +64,7 @@ async def _play(lab: Lab, scenes: Sequence[Scene], outcomes: dict[str, Outcome])
     out.print()
 
 
-async def _calls_now(lab: Lab) -> Table:
+async def _calls_now(lab: World) -> Table:
     """Show the live calls with their deadlines, and their accounts' money."""
     table = Table("account", "number", "state", "paid for", "time left", "held", "available")
     try:

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +28,95 @@ class CommandFailedError(RuntimeError):
     """Says that `coinbox` ended with an error."""
 
 
-class Gateway:
+class Client(ABC):
+    """What can be asked of a gateway, wherever it runs."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where its HTTP API is."""
+
+    @property
+    @abstractmethod
+    def token(self) -> str:
+        """The bearer token of its HTTP API."""
+
+    @abstractmethod
+    async def start(self, until: str = "/readyz") -> None:
+        """Start it, and wait until it says that it is ready."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End it as a service manager would, and give it time to drain."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """End it as a crash would."""
+
+    @abstractmethod
+    async def command(self, *arguments: str) -> str:
+        """Run `coinbox` with the gateway's configuration, and give what it prints."""
+
+    async def open_account(self, account: str, *options: str, currency: str = "USD") -> None:
+        await self.command("accounts", "open", account, "--currency", currency, *options)
+
+    async def grant(self, account: str, amount: str, reference: str) -> None:
+        await self.command("accounts", "grant", account, amount, "--reference", reference)
+
+    async def get(self, path: str) -> tuple[int, dict[str, object]]:
+        """Ask the HTTP API as its admin; give status and body."""
+        status, text = await self.get_text(path)
+        return status, json.loads(text) if text else {}
+
+    async def get_text(self, path: str) -> tuple[int, str]:
+        """Ask the HTTP API as its admin; give status and body as they are."""
+        async with (
+            aiohttp.ClientSession(headers=self._headers) as session,
+            session.get(self.url + path) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    async def post(
+        self, path: str, body: Mapping[str, object], **headers: str
+    ) -> tuple[int, dict[str, object]]:
+        """Ask the HTTP API for something as its admin; give status and body."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with (
+            aiohttp.ClientSession(headers={**self._headers, **given}) as session,
+            session.post(self.url + path, json=body) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
+
+    async def account(self, account: str) -> dict[str, object]:
+        _, body = await self.get(f"/v1/accounts/{account}")
+        return body
+
+    async def calls(self) -> list[dict[str, object]]:
+        """Give the live calls."""
+        _, body = await self.get("/v1/calls")
+        calls = body["calls"]
+        assert isinstance(calls, list)
+        return calls
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def _until_it_answers(self, path: str) -> None:
+        await processes.until(lambda: self._answers(path), "the gateway is ready", 20)
+
+    async def _answers(self, path: str) -> bool:
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(self.url + path) as answer,
+            ):
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+class Gateway(Client):
     """`coinbox serve` as a program of its own, with its configuration and data in a folder."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Section]) -> None:
@@ -45,6 +134,10 @@ class Gateway:
         return f"http://127.0.0.1:{self.settings['http']['port']}"
 
     @property
+    def token(self) -> str:
+        return str(self.settings["http"]["token"])
+
+    @property
     def agi_port(self) -> int:
         return int(str(self.settings["agi"]["port"]))
 
@@ -58,7 +151,7 @@ class Gateway:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, until: str = "/readyz") -> None:
-        """Start it with the settings as they are now, and wait until it says that it is ready."""
+        """Start it with the settings as they are now."""
         self._configure()
         self._process = await processes.start(
             (str(COMMAND), "serve", "--config", str(self._config)),
@@ -66,7 +159,7 @@ class Gateway:
             output=self._folder / "output",
             environment=_environment(),
         )
-        await processes.until(lambda: self._is_ready(until), "the gateway is ready", 20)
+        await self._until_it_answers(until)
 
     async def stop(self) -> None:
         """End it as a service manager would, and give it time to drain."""
@@ -105,50 +198,10 @@ class Gateway:
             raise CommandFailedError(f"coinbox {' '.join(arguments)}: {output}")
         return output
 
-    async def open_account(self, account: str, *options: str, currency: str = "USD") -> None:
-        await self.command("accounts", "open", account, "--currency", currency, *options)
-
-    async def grant(self, account: str, amount: str, reference: str) -> None:
-        await self.command("accounts", "grant", account, amount, "--reference", reference)
-
-    async def get(self, path: str) -> tuple[int, dict[str, object]]:
-        """Ask the HTTP API as its admin; give status and body."""
-        headers = {"Authorization": f"Bearer {self.settings['http']['token']}"}
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.get(self.url + path) as answer,
-        ):
-            return answer.status, await answer.json(content_type=None)
-
-    async def post(
-        self, path: str, body: Mapping[str, object], **headers: str
-    ) -> tuple[int, dict[str, object]]:
-        """Ask the HTTP API for something as its admin; give status and body."""
-        headers = {
-            "Authorization": f"Bearer {self.settings['http']['token']}",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.post(self.url + path, json=body) as answer,
-        ):
-            return answer.status, await answer.json(content_type=None)
-
     def told(self, event: str, account: str) -> list[dict[str, object]]:
         """Give what the log tells of an account's calls by this name."""
         lines = [json.loads(line) for line in self.log().splitlines() if line[:1] == "{"]
         return [line for line in lines if (line["event"], line.get("account")) == (event, account)]
-
-    async def account(self, account: str) -> dict[str, object]:
-        _, body = await self.get(f"/v1/accounts/{account}")
-        return body
-
-    async def calls(self) -> list[dict[str, object]]:
-        """Give the live calls."""
-        _, body = await self.get("/v1/calls")
-        calls = body["calls"]
-        assert isinstance(calls, list)
-        return calls
 
     def log(self) -> str:
         return (self._folder / "output").read_text(errors="replace")
@@ -169,18 +222,11 @@ class Gateway:
         aside.write_text("\n".join([*lines, ""]))
         aside.rename(self._config)
 
-    async def _is_ready(self, path: str) -> bool:
+    async def _answers(self, path: str) -> bool:
         if not self.is_running:
             output = await asyncio.to_thread(self.log)
             raise RuntimeError(f"the gateway ended at its start:\n{output[-4000:]}")
-        try:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.get(self.url + path) as answer,
-            ):
-                return answer.status == 200
-        except aiohttp.ClientError:
-            return False
+        return await super()._answers(path)
 
 
 @asynccontextmanager

@@ -1,38 +1,25 @@
 import base64
 import secrets
-import shutil
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.lab import sipp
 from tests.lab.asterisk import Asterisk, Settings
 from tests.lab.gateway import Gateway, Section
-from tests.lab.ports import Ports
 from tests.lab.provider import Provider
 from tests.lab.proxy import Proxy
-from tests.lab.sipp import Caller, Calls, FarEnd
+from tests.lab.sipp import FarEnd
 from tests.lab.steps import Step
+from tests.lab.world import World
 
 
-class Lab:
-    """A telephone world on loopback: Asterisk, callers, a far end, a payment provider, a gateway.
-
-    Several can run at once.
-    Whatever a lab has started ends with it, also when it is killed.
-    Its folder is kept when it fails, until a later lab takes its ports.
-    """
+class Lab(World):
+    """A world on loopback, all of which is started here. Several can run at once."""
 
     asterisk: Asterisk
-    far_end: FarEnd
     phone: FarEnd  # of the endpoint alice
     provider: Provider
     ami: Proxy
     gateway: Gateway
     other_gateway: Gateway  # whom Asterisk asks if the first is gone; not started
-    folder: Path
 
     def __init__(
         self,
@@ -47,6 +34,7 @@ class Lab:
         port_blocks: int = 1,
         name: str = "lab",
     ) -> None:
+        super().__init__(port_blocks=port_blocks)
         self._ring_seconds = ring_seconds
         self._long_ring_seconds = long_ring_seconds
         self._talk_seconds = talk_seconds
@@ -54,77 +42,14 @@ class Lab:
         self._settings = settings or {}
         self._with_gateway = with_gateway
         self._asterisk_environment = asterisk_environment
-        self._port_blocks = port_blocks
         self._name = name
-        self._stack = AsyncExitStack()
-        self._groups = 0
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
-        if kind is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def pbx(self) -> Section:
         """Where a gateway finds this lab's Asterisk."""
         return {"port": self.ami.port, "secret": self._ami_secret}
 
-    async def call(
-        self,
-        number: str,
-        caller: Caller | None = None,
-        *,
-        count: int = 1,
-        rate: int = sipp.AT_ONCE,
-    ) -> Calls:
-        """Let callers dial a number, all at once or so many a second."""
-        self._groups += 1
-        calls = await sipp.call(
-            number,
-            caller or Caller(),
-            count=count,
-            rate=rate,
-            sip_port=self._sip_port,
-            own_port=self._ports.take(),
-            media_port=self._ports.take(),
-            folder=self.folder / f"calls-{self._groups}",
-        )
-        self._stack.push_async_callback(calls.stop)
-        return calls
-
-    async def dial_out(
-        self, number: str, *, room: str, account: str, user: str, country: str = ""
-    ) -> None:
-        """Add a number to a conference, as its organizer does."""
-        await self.asterisk.originate(
-            f"Local/{number}@coinbox-conf-out/n",
-            room=room,
-            variables={
-                "COINBOX_ACCOUNT": account,
-                "COINBOX_USER": user,
-                "COINBOX_COUNTRY": country,
-            },
-        )
-
     async def _start(self) -> None:
-        self._ports = Ports.claim(self._port_blocks)
-        self._stack.callback(self._ports.release)
-        self.folder = self._ports.folder
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
         self._sip_port = self._ports.take()
         await self._start_world()
         self.gateway = self._make_gateway("gateway", self._agi_port, self._http_port)
@@ -151,8 +76,7 @@ class Lab:
                 phone_port=phone_port,
                 ami_port=ami_port,
                 ami_secret=self._ami_secret,
-                agi_port=self._agi_port,
-                other_agi_port=self._other_agi_port,
+                gateways=f"agi://127.0.0.1:{self._agi_port}&agi://127.0.0.1:{self._other_agi_port}",
             ),
             self._asterisk_environment,
         )

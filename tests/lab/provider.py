@@ -1,11 +1,12 @@
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import aiohttp
 from aiohttp import web
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 Behaviour = Literal["succeed", "pend", "decline", "fail", "lose_reply", "hang", "charge_and_hang"]
@@ -38,6 +39,8 @@ class Orders:
     webhooks: int = 1  # how often each payment is reported
     webhook_delay_seconds: float = 0.0
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
 
 @dataclass
 class Provider:
@@ -51,6 +54,7 @@ class Provider:
     port: int
     secret: str
     webhook_url: str
+    host: str = "127.0.0.1"
     orders: Orders = field(default_factory=Orders)
     requests: list[str] = field(default_factory=list)  # keys of charges that were asked for
     questions: list[str] = field(default_factory=list)  # keys that were asked about
@@ -63,6 +67,13 @@ class Provider:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def order(self, orders: Orders) -> None:
+        """Say what to do with the charges to come."""
+        self.orders = orders
+
+    async def charges_of(self, account: str) -> list[Charge]:
+        return [charge for charge in self.charges.values() if charge.account == account]
 
     async def start(self) -> None:
         await self.listen()
@@ -77,9 +88,11 @@ class Provider:
         app = web.Application()
         app.router.add_post("/charges", self._charge)
         app.router.add_get("/charges/{key}", self._found)
+        app.router.add_get("/charges", self._listed)
+        app.router.add_put("/orders", self._ordered)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        await web.TCPSite(self._runner, self.host, self.port, reuse_address=True).start()
 
     async def refuse(self) -> None:
         """Refuse connections until it listens again; what it knows stays."""
@@ -141,6 +154,17 @@ class Provider:
         if key not in self.charges:
             return web.json_response({"status": "not_found"}, status=404)
         return web.json_response(_answer(self.charges[key]))
+
+    async def _listed(self, _request: web.Request) -> web.Response:
+        return web.json_response([asdict(charge) for charge in self.charges.values()])
+
+    async def _ordered(self, request: web.Request) -> web.Response:
+        """Take orders for the charges to come; those that are not given are as at the start."""
+        try:
+            await self.order(TypeAdapter(Orders).validate_json(await request.text()))
+        except ValidationError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response(asdict(self.orders))
 
     async def _refusal(self, request: web.Request, body: str) -> web.Response | None:
         try:

@@ -202,7 +202,7 @@ async def caller_transfers_to_who_is_ringing(lab: Lab) -> None:
     account = await Account.open(lab, "half-attending")
     asked = await lab.call(leaving, account.caller())
     [ringing] = await asked.until_ringing()
-    await account.call(staying, account.caller(Refer(leaving, replaces=ringing.dialog)))
+    await account.call(staying, account.caller(Wait(0.5), Refer(leaving, replaces=ringing.dialog)))
     left, stayed = await asyncio.gather(*map(lab.far_end.until_ended, (leaving, staying)))
     assert left.answered > stayed.answered + 1
     assert stayed.ended == pytest.approx(left.ended, abs=0.5)
