@@ -24,7 +24,7 @@ from tests.lab.gateway import ROOT
 from tests.lab.ports import Ports
 from tests.lab.processes import until
 
-SHARED = ("dialplan", "ratecards")
+SHARED = ("dialplan", "ratecards", "systemd")
 CARDS = ("outbound@", "tollfree-in@")
 
 

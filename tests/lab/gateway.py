@@ -142,6 +142,11 @@ class Gateway(Client):
         return int(str(self.settings["agi"]["port"]))
 
     @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
