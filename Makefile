@@ -29,7 +29,7 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 lab-docker: ## The scenes of the demo in containers
 	@docker/lab
 
-docker-check: ## The same with an engine of its own, on a bare Debian as root
+docker-check: $(INSTALLED) ## The same with an engine of its own, on a bare Debian as root
 	@docker/check
 
 bench: $(INSTALLED) lab ## Calls, decisions and operations a second, beside their limits; memory; hang-up times

@@ -1,5 +1,6 @@
 # What else the lab needs, as Debian has it: each a target of its own.
 FROM debian:trixie-slim AS valkey
+LABEL org.opencontainers.image.title="Valkey for Coinbox's lab"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends valkey-server valkey-tools \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
@@ -14,6 +15,7 @@ HEALTHCHECK --interval=5s --timeout=3s \
 CMD ["sh", "-c", "exec valkey-server --bind '* -::*' --requirepass \"$(cat /run/secrets/valkey)\" --dir /data --appendonly yes --appendfsync always --maxmemory-policy noeviction --save ''"]
 
 FROM debian:trixie-slim AS postgres
+LABEL org.opencontainers.image.title="PostgreSQL for Coinbox's lab"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends postgresql \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/lib/postgresql/* \
@@ -27,6 +29,7 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD pg_isready --quiet
 CMD ["sh", "-c", "[ -e $PGDATA ] || initdb --username coinbox --pwfile /run/secrets/postgres --auth scram-sha-256 >/dev/null; exec postgres -c listen_addresses='*' -c unix_socket_directories=/run/postgresql"]
 
 FROM debian:trixie-slim AS prometheus
+LABEL org.opencontainers.image.title="Prometheus for Coinbox's lab"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends prometheus \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
