@@ -63,8 +63,8 @@ def share(name: str) -> Path:
 
 
 def _is_webhook_secret(text: str) -> str:
-    prefix, _, encoded = text.rpartition("whsec_")
-    if text and (prefix or not encoded or not b64decode(encoded, validate=True)):
+    encoded = text.removeprefix("whsec_")
+    if text and (encoded in ("", text) or not b64decode(encoded, validate=True)):
         message = "must be whsec_ and base64"
         raise ValueError(message)
     return text

@@ -210,7 +210,7 @@ def test_a_cluster_is_named_by_the_hosts_of_its_nodes(
         assert config.load(file).store.cluster
 
 
-@pytest.mark.parametrize("secret", ["s3cret", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
+@pytest.mark.parametrize("secret", ["s3cret", "YWJj", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
 def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, secret: str) -> None:
     file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
     # Its value belongs on no screen.
