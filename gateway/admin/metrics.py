@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 from gateway.admin.health import Following
 from gateway.calls.authorizer import Allowed, Answer, Emergency
 from gateway.calls.ports import CallRequest
-from gateway.calls.session import Session
+from gateway.calls.session import Session, State
+from gateway.rating.steps import Reason
 
 Authorize = Callable[[CallRequest], Awaitable[Answer]]
 
@@ -32,13 +33,13 @@ class Metrics(Collector):
         """Nothing is measured yet; ``sessions`` are the live calls of each PBX."""
         self._pbxes = pbxes
         self._sessions = sessions
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
         self._asked = Histogram(
             "coinbox_authorization_seconds",
             "Time to answer a PBX, by the answer: allow, emergency, or why not.",
             ["answer"],
-            registry=self._registry,
+            registry=self.registry,
             buckets=_SECONDS,
         )
 
@@ -56,17 +57,21 @@ class Metrics(Collector):
             "coinbox_live_calls", "Calls that hold money or minutes.", labels=["pbx", "state"]
         )
         for pbx, sessions in self._sessions().items():
-            for state, count in Counter(session.state for session in sessions).items():
-                calls.add_metric([pbx, state], count)
+            counts = Counter(session.state for session in sessions)
+            for state in State:
+                calls.add_metric([pbx, state], counts[state])
         return iter((followed, calls))
 
     def timed(self, authorize: Authorize) -> Authorize:
-        """Measure what is answered, and how soon; a store that is out of reach is no answer."""
+        """Measure what is answered, and how soon; without the store that is `service_down`."""
 
         async def ask(request: CallRequest) -> Answer:
-            began = time.perf_counter()
-            answer = await authorize(request)
-            self._asked.labels(_name(answer)).observe(time.perf_counter() - began)
+            began, told = time.perf_counter(), str(Reason.SERVICE_DOWN)
+            try:
+                answer = await authorize(request)
+                told = _name(answer)
+            finally:
+                self._asked.labels(told).observe(time.perf_counter() - began)
             return answer
 
         return ask
@@ -74,7 +79,7 @@ class Metrics(Collector):
     def routes(self) -> web.RouteTableDef:
         """Serve ``/metrics``."""
         table = web.RouteTableDef()
-        table.get("/metrics")(make_aiohttp_handler(self._registry))
+        table.get("/metrics")(make_aiohttp_handler(self.registry))
         return table
 
 

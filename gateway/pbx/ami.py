@@ -44,7 +44,8 @@ LOGIN_SECONDS_MAX = 5.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
 PING_SECONDS = 1.0
 _WHISPER_MS = 5000
-_TRANSFER_SECONDS = 0.5
+# A transfer is told of before the channels have taken each other's places.
+_TRANSFER_SECONDS = (0.5, 3.0)
 _RING_MS = 120_000  # longer than the dialplan lets a called leg ring
 # So often is the clock looked at for an event that it does not fit to.
 _CLOCK_LOOKS_MAX = 5
@@ -125,8 +126,8 @@ class Ami:
             self._booted.set()
 
         def attended_transfer(_manager: Manager, _event: Message) -> None:
-            # It is told of before the channels have taken each other's places.
-            asyncio.get_running_loop().call_later(_TRANSFER_SECONDS, watcher.on_transfer)
+            for seconds in _TRANSFER_SECONDS:
+                asyncio.get_running_loop().call_later(seconds, watcher.on_transfer)
 
         connection = _Connection(
             **self._login,

@@ -36,9 +36,11 @@ _RUN_SECONDS_MAX = 8.0
 async def check_up(settings: Settings, name: str) -> list[Finding]:
     """Check a PBX of the settings, as far as it lets us."""
     pbx = settings.pbx[name]
-    secret = config.ami_secret(settings, pbx)
+    secret = config.known_ami_secret(settings, pbx)
     kept = f"pbx.{name}.secret" if pbx.secret else str(settings.data_dir / "ami-secret")
     login = Login(name, f"{pbx.host}:{pbx.port}", pbx.username, kept)
+    if not secret:
+        return [login.unknown_secret(settings.data_dir.absolute() / "ami-secret")]
     found: list[Finding] = []
     try:
         async with open_session(pbx.host, pbx.port) as session:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from panoramisk.message import Message
 
@@ -78,6 +79,15 @@ class Login:
     def section(self) -> str:
         """Where the PBX has the user."""
         return f"manager-coinbox.conf, [{self.user}]"
+
+    def unknown_secret(self, file: Path) -> Finding:
+        """Judge settings that have no secret: those of another folder than the gateway's."""
+        return _wrong(
+            "AMI",
+            f"pbx.{self.name}.secret is not set, and {file} is not there",
+            "run this with the settings of the gateway: --config, COINBOX_DATA_DIR",
+            "or start the gateway once, which makes a secret",
+        )
 
     def unreachable(self, reason: str) -> Finding:
         """Judge a port where nobody listens."""

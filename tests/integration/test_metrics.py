@@ -1,9 +1,13 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.admin.metrics import Metrics
+from gateway.calls.ports import CallRequest
+from gateway.ledger.outcomes import LedgerUnavailableError
 from tests.integration.agi import asked
 from tests.lab.gateway import Gateway, lone_gateway
 from tests.lab.ports import Ports
@@ -49,8 +53,20 @@ async def test_prometheus_reads_answers_and_live_calls_and_which_pbxes_are_follo
         frozenset({"emergency"}): 1,
     }
     assert seen["coinbox_live_calls", frozenset({"pbx", "authorized"})] == 2
+    assert seen["coinbox_live_calls", frozenset({"pbx", "answered"})] == 0
     assert seen["coinbox_pbx_followed", frozenset({"pbx"})] == 0
     assert seen["coinbox_pbx_followed", frozenset({"other"})] == 0
+
+
+async def test_an_answer_that_the_store_did_not_help_to_is_counted_too() -> None:
+    async def fail(_request: CallRequest) -> NoReturn:
+        raise LedgerUnavailableError("it is away")
+
+    metrics = Metrics(dict, dict)
+    with pytest.raises(LedgerUnavailableError):
+        await metrics.timed(fail)(CallRequest("pbx-1-1", "user_out", "contoso", "ana", "112"))
+    counted = metrics.registry.get_sample_value
+    assert counted("coinbox_authorization_seconds_count", {"answer": "service_down"}) == 1
 
 
 async def test_metrics_are_for_the_admin_as_all_else_is(gateway: Gateway) -> None:

@@ -167,7 +167,9 @@ def test_it_speaks_to_paths_and_to_abstract_sockets(
 
 
 @pytest.mark.parametrize(
-    ("watched_pid", "seconds"), [(str(os.getpid()), 2.5), ("1", 0.0), (None, 2.5)]
+    ("watched_pid", "seconds"),
+    [(str(os.getpid()), 2.5), ("1", 0.0), (None, 2.5)],
+    ids=["its own", "another's", "none"],
 )
 def test_the_process_that_is_watched_answers_and_none_of_its_children(
     monkeypatch: pytest.MonkeyPatch, watched_pid: str | None, seconds: float
