@@ -12,7 +12,7 @@ EXPOSE 6379
 HEALTHCHECK --interval=5s --timeout=3s \
     CMD REDISCLI_AUTH=$(cat /run/secrets/valkey) valkey-cli ping | grep -q PONG
 # A store of money: each operation is on the disk before it is answered, and none is evicted.
-CMD ["sh", "-c", "exec valkey-server --bind '* -::*' --requirepass \"$(cat /run/secrets/valkey)\" --dir /data --appendonly yes --appendfsync always --maxmemory-policy noeviction --save ''"]
+CMD ["sh", "-c", "password=$(cat /run/secrets/valkey) && exec valkey-server --bind '* -::*' --requirepass \"$password\" --dir /data --appendonly yes --appendfsync always --maxmemory-policy noeviction --save ''"]
 
 FROM debian:trixie-slim AS postgres
 LABEL org.opencontainers.image.title="PostgreSQL for Coinbox's lab"
@@ -21,12 +21,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/lib/postgresql/* \
     && install --directory --owner postgres /data \
     && install --directory --mode 1777 /run/postgresql
+COPY docker/postgres.sh /
 USER postgres
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH PGDATA=/data/17
 VOLUME /data
 EXPOSE 5432
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD pg_isready --quiet --username coinbox
-CMD ["sh", "-c", "[ -e $PGDATA ] || initdb --username coinbox --pwfile /run/secrets/postgres --auth scram-sha-256 >/dev/null; exec postgres -c listen_addresses='*' -c unix_socket_directories=/run/postgresql"]
+CMD ["sh", "/postgres.sh"]
 
 FROM debian:trixie-slim AS prometheus
 LABEL org.opencontainers.image.title="Prometheus for Coinbox's lab"
