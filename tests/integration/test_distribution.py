@@ -172,6 +172,8 @@ def test_its_metadata_is_what_the_files_say(distribution: Distribution) -> None:
     newest = re.search(r"^## ([\w.]+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert (metadata.name, str(metadata.version)) == ("coinbox", newest[1])
+    label = f'org.opencontainers.image.version="{metadata.version}"'
+    assert label in (ROOT / "docker/gateway.Dockerfile").read_text()
     assert (metadata.license_expression, metadata.license_files) == ("MIT", ["LICENSE"])
     files = distribution.installed()
     [licence] = [files[name] for name in files if name.endswith("/licenses/LICENSE")]
