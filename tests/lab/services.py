@@ -16,6 +16,7 @@ SECRETS = Path("/run/secrets")
 FAR_END = Path("/far-end")
 UDP = Path("/proc/net/udp")
 EVERY_SECONDS = 2.0
+ALONE_SECONDS_MAX = 10.0
 SIP_PORT = 15060
 TRUNK_PORT = 15062
 
@@ -52,10 +53,13 @@ async def main(part: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     service = far_end() if part == "far-end" else provider()
     await service.start()
-    while not (ended.is_set() or is_alone(service)):
+    alone_seconds = 0.0
+    # The engine starts it again only once the PBX's container runs.
+    while not ended.is_set() and alone_seconds < ALONE_SECONDS_MAX:
         with suppress(TimeoutError):
             async with asyncio.timeout(EVERY_SECONDS):
                 await ended.wait()
+        alone_seconds = alone_seconds + EVERY_SECONDS if is_alone(service) else 0.0
     await service.stop()
 
 
