@@ -2,9 +2,9 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 # What turns on Asterisk itself; the other tests of the lab are about stores, gateways and payments.
-COMPAT := $(patsubst %,tests/lab/test_%.py,dialplan faults matrix phones scenes shapes warnings)
+COMPAT := $(patsubst %,tests/lab/test_%.py,dialplan doctor faults matrix phones scenes shapes warnings)
 
-.PHONY: help demo test compat check bench clean lab
+.PHONY: help demo test compat check lab-docker docker-check bench clean lab
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,12 @@ check: $(INSTALLED) ## Lint, types, import contracts, dead code
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/vulture
+
+lab-docker: ## The scenes of the demo in containers
+	@docker/lab
+
+docker-check: $(INSTALLED) ## The same with an engine of its own, on a bare Debian as root
+	@docker/check
 
 bench: $(INSTALLED) lab ## Calls, decisions and operations a second, beside their limits; memory; hang-up times
 	@command -v redis-benchmark >/dev/null || tests/lab/apt-install redis-tools

@@ -4,7 +4,8 @@ LABEL org.opencontainers.image.title="Asterisk with Coinbox's dialplan" \
     org.opencontainers.image.licenses="GPL-2.0-only AND MIT"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends asterisk asterisk-core-sounds-en-gsm \
-    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /etc/asterisk
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /etc/asterisk \
+    && asterisk -V | grep "^Asterisk 22\."
 COPY tests/lab/asterisk /lab/templates
 COPY dialplan /lab/dialplan
 COPY docker/asterisk /lab/docker

@@ -10,9 +10,9 @@ COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
 COPY gateway gateway
 COPY dialplan dialplan
 COPY ratecards ratecards
+COPY systemd systemd
 RUN /opt/build/bin/python -m build --wheel --outdir /dist \
-    && /opt/build/bin/pip --python /opt/coinbox/bin/python install --no-cache-dir --no-compile /dist/*.whl \
-    && cd /dist && sha256sum *.whl > /opt/coinbox/wheel.sha256
+    && /opt/build/bin/pip --python /opt/coinbox/bin/python install --no-cache-dir /dist/*.whl
 
 FROM debian:trixie-slim
 LABEL org.opencontainers.image.title="Coinbox" \
@@ -22,8 +22,7 @@ LABEL org.opencontainers.image.title="Coinbox" \
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
-    && useradd --uid 10573 --home-dir /var/lib/coinbox --create-home --skel /dev/null coinbox \
-    && install --directory --owner coinbox /run/secrets
+    && useradd --uid 10573 --home-dir /var/lib/coinbox --create-home --skel /dev/null coinbox
 COPY --from=build /opt/coinbox /opt/coinbox
 ENV PATH=/opt/coinbox/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -11,6 +11,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 COPY ratecards ratecards
+COPY systemd systemd
 COPY dialplan dialplan
 COPY tests tests
 RUN /opt/lab/bin/pip install --no-cache-dir "pip>=25.1" \

@@ -11,7 +11,8 @@ Coinbox decides what this PBX calls.
   Call        +44 20 7123 4500: it answers, and is cut after two minutes, when the credit ends;
               30 s and 10 s before, a voice tells what is left. 112 rings without any credit.
   Credit      docker compose exec gateway coinbox accounts grant contoso 5.00 --reference mine-1
-  Calls       curl -H "Authorization: Bearer $(cat /run/secrets/coinbox_http__token)" http://127.0.0.1:8080/v1/calls
+  Token       docker compose exec gateway cat /run/secrets/coinbox_http__token
+  Calls       curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8080/v1/calls
   Recharges   docker compose exec gateway coinbox accounts set contoso --set recharge_below=0.01 --set recharge_amount=5
               curl -X PUT http://127.0.0.1:8090/orders -d '{"behaviour": "decline"}'   makes the card fail
   Mails       docker compose logs mail

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from gateway.admin import (
 )
 from gateway.admin import conferences as conferences_api
 from gateway.admin.health import Following
+from gateway.admin.metrics import Metrics
 from gateway.calls.authorizer import Authorizer
 from gateway.calls.conferences import DIAL_OUT, Conferences, on_dial_out
 from gateway.calls.controller import Controller
@@ -60,6 +61,7 @@ from gateway.recharge.recharger import KIND, Recharger
 from gateway.recharge.reports import Inbox, Reports
 from gateway.recharge.stripe_inbox import StripeInbox
 from gateway.stores import connected
+from gateway.systemd import Systemd
 
 _log = structlog.get_logger()
 
@@ -70,6 +72,7 @@ async def serve(settings: Settings) -> None:
     Raises BadInputError for wrong cards, plans or recipients or an unsafe store,
     LedgerUnavailableError for a store that is not there, OSError for a port that is taken.
     """
+    systemd = Systemd.from_environment()
     rules = published.load_rules(settings)
     published.keep_versions(rules.cards, published.versions_folder(settings))
     # Cards and code live as long as the process; without this, every full collection walks them,
@@ -81,6 +84,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
+    systemd.tell("STATUS=opening the store")
     async with AsyncExitStack() as stack:
         if not settings.store.url:
             await stack.enter_async_context(embedded.running(settings.data_dir / "store"))
@@ -92,12 +96,19 @@ async def serve(settings: Settings) -> None:
         # Payments and notices have bounds of their own: who hangs keeps no connection from others.
         connector = aiohttp.TCPConnector(limit=0)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        gateway = _join(settings, rules, reload, store, session)
+        gateway = _join(settings, rules, store, session)
         async with asyncio.TaskGroup() as tasks:
             followers = [tasks.create_task(follower.run()) for follower in gateway.followers]
-            running = [tasks.create_task(part) for part in gateway.parts]
+            parts = (*gateway.parts, systemd.keep_awake())
+            running = [tasks.create_task(part) for part in parts]
+            for listening in gateway.listening:
+                await listening.wait()
+            systemd.tell("READY=1", "STATUS=serving")
+            reloading = _reload(reload, settings, gateway.use, systemd)
+            running.append(tasks.create_task(reloading))
             await stop.wait()
             _log.info("gateway.draining")
+            systemd.tell("STOPPING=1", "STATUS=draining")
             gateway.draining.set()
             # First nobody new: PBXes ask the next gateway of their lists. Then those PBXes that are
             # followed here go to other gateways, which find everything in the store and the PBX;
@@ -118,15 +129,13 @@ class _Gateway:
     agi: FastAgi
     followers: list[Follower]
     parts: list[Coroutine[None, None, None]]
+    listening: tuple[asyncio.Event, ...]
     draining: asyncio.Event
+    use: Callable[[Rules], None]
 
 
 def _join(
-    settings: Settings,
-    rules: Rules,
-    reload: asyncio.Event,
-    store: Store,
-    session: aiohttp.ClientSession,
+    settings: Settings, rules: Rules, store: Store, session: aiohttp.ClientSession
 ) -> _Gateway:
     """Join the parts of a gateway."""
     ledger, statements = Ledger(store), Statements(store)
@@ -153,8 +162,12 @@ def _join(
         )
         for name, desk in desks.items()
     ]
-    agi = FastAgi(authorizer.authorize, authorizer.quote, conferences.join)
-    draining = asyncio.Event()
+    metrics = Metrics(
+        lambda: {name: desk.following() for name, desk in desks.items()},
+        lambda: {name: of.sessions() for name, of in controllers.items()},
+    )
+    agi = FastAgi(metrics.timed(authorizer.authorize), authorizer.quote, conferences.join)
+    draining, agi_listening, http_listening = asyncio.Event(), asyncio.Event(), asyncio.Event()
     recharger, inboxes = _recharging(settings, ledger, store, session)
     untold = Jobs(store, outbox.GROUP)
     telling = _telling(settings, untold, store, session)
@@ -168,6 +181,7 @@ def _join(
         funding.routes(ledger, statements),
         calls.routes(lambda: [call for of in controllers.values() for call in of.sessions()]),
         conferences_api.routes(conferences, list(desks)),
+        metrics.routes(),
         notices.routes(untold),
         payments.routes(inboxes),
         quotes.routes(decider),
@@ -178,14 +192,19 @@ def _join(
         *(_hear(events, desks) for events in readers(store)),
         keep_expiring(store),
         telling.run(),
-        published.reload(reload, settings, decider.use),
-        agi.serve(settings.agi.host, settings.agi.port),
+        agi.serve(settings.agi.host, settings.agi.port, agi_listening),
         app.serve(
-            settings.http.host, settings.http.port, config.http_token(settings), tables, public
+            settings.http.host,
+            settings.http.port,
+            config.http_token(settings),
+            tables,
+            public,
+            listening=http_listening,
         ),
         recharger.run(),
     ]
-    return _Gateway(agi, followers, parts, draining)
+    listening = (agi_listening, http_listening)
+    return _Gateway(agi, followers, parts, listening, draining, decider.use)
 
 
 def _recharging(
@@ -276,3 +295,16 @@ async def _hear(events: Events, desks: Mapping[str, _Desk]) -> None:
                 if asked is not None and asked.lease.is_sure():
                     # A PBX that is slow must not keep money from calls on others.
                     tasks.create_task(on_dial_out(event, asked.ami))
+
+
+async def _reload(
+    wanted: asyncio.Event, settings: Settings, use: Callable[[Rules], None], systemd: Systemd
+) -> None:
+    """Read cards and plans anew whenever it is wanted."""
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        systemd.tell_reloading()
+        used = await published.reload(settings, use)
+        status = "serving" if used else "serving, by the cards and plans before (rules.refused)"
+        systemd.tell("READY=1", f"STATUS={status}")

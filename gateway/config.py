@@ -1,4 +1,7 @@
-"""Settings: a TOML file and the environment over safe defaults; all wrong keys named at once."""
+"""Settings: safe defaults, and over them a TOML file, files of secrets and the environment.
+
+All wrong keys are named at once.
+"""
 
 import os
 import re
@@ -31,6 +34,14 @@ from pydantic_settings import (
 
 from gateway import names
 from gateway.errors import BadInputError, Fault
+from gateway.secretfiles import (
+    NOT_SHOWN,
+    PREFIX,
+    SecretFiles,
+    concerns,
+    read_secret,
+    secret_files,
+)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -52,8 +63,8 @@ def share(name: str) -> Path:
 
 
 def _is_webhook_secret(text: str) -> str:
-    prefix, _, encoded = text.rpartition("whsec_")
-    if text and (prefix or not encoded or not b64decode(encoded, validate=True)):
+    encoded = text.removeprefix("whsec_")
+    if text and (encoded in ("", text) or not b64decode(encoded, validate=True)):
         message = "must be whsec_ and base64"
         raise ValueError(message)
     return text
@@ -245,10 +256,10 @@ class LogSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings. In the environment: ``COINBOX_HTTP__PORT`` and the like."""
+    """All settings. In the environment: ``COINBOX_HTTP__PORT`` and the like, also as files."""
 
     model_config = SettingsConfigDict(
-        env_prefix="COINBOX_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     data_dir: Path = Path("coinbox-data")
@@ -286,9 +297,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment go before the file, whose values are passed in."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        """Let the environment and secrets go before the TOML file, whose values are passed in."""
+        del settings_cls, dotenv_settings
+        return env_settings, SecretFiles(file_secret_settings), init_settings
 
 
 def load(file: Path | None) -> Settings:
@@ -305,16 +316,23 @@ def load(file: Path | None) -> Settings:
         raise BadInputError([_fault(file, fault) for fault in error.errors()]) from error
     except SettingsError as error:
         # A variable that is no JSON, where a list or a section is wanted.
+        text = getattr(error.__cause__, "doc", None)
+        secrets = ", ".join(str(file) for file in secret_files() if read_secret(file) == text)
         why = f'{error}: a list is written as JSON, such as ["a.csv"]'
-        raise BadInputError([Fault("environment", "COINBOX_...", "", why)]) from error
+        fault = Fault(secrets or "environment", "COINBOX_...", "", why)
+        raise BadInputError([fault]) from error
 
 
 def _fault(file: Path | None, fault: ErrorDetails) -> Fault:
     keys = [str(key) for key in fault["loc"]]
-    variable = f"COINBOX_{'__'.join(keys)}".upper()
-    where = "environment" if variable in os.environ else str(file or "settings")
     name = ".".join(keys)
-    value = "(not shown)" if _SECRET.fullmatch(name) else without_login(str(fault["input"]))
+    variable = PREFIX + "__".join(key for key in keys if key != "[key]")
+    where, hidden = str(file or "settings"), _SECRET.fullmatch(name) is not None
+    if any(concerns(variable, other) for other in os.environ):
+        where = "environment"
+    elif secrets := [file for file in secret_files() if concerns(variable, file.name)]:
+        where, hidden = str(secrets[-1]), True
+    value = NOT_SHOWN if hidden else without_login(str(fault["input"]))
     return Fault(where, name, value, fault["msg"])
 
 
@@ -325,7 +343,17 @@ def without_login(url: str) -> str:
 
 def ami_secret(settings: Settings, pbx: PbxSettings) -> str:
     """Give the secret of our AMI user: the one that was set, else one of our own for all PBXes."""
-    return pbx.secret or _generated(settings.data_dir / "ami-secret")
+    return pbx.secret or _generated(_ami_secret_file(settings))
+
+
+def known_ami_secret(settings: Settings, pbx: PbxSettings) -> str:
+    """Give the secret of our AMI user if there is one already, else nothing; none is made."""
+    file = _ami_secret_file(settings)
+    return pbx.secret or (file.read_text() if file.exists() else "")
+
+
+def _ami_secret_file(settings: Settings) -> Path:
+    return settings.data_dir / "ami-secret"
 
 
 def http_token(settings: Settings) -> str:

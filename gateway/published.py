@@ -88,23 +88,22 @@ def keep_versions(cards: RateCard, folder: Path) -> None:
             aside.rename(file)
 
 
-async def reload(wanted: asyncio.Event, settings: Settings, use: Callable[[Rules], None]) -> None:
-    """Read all anew whenever it is wanted; what is wrong is said, and changes nothing.
+async def reload(settings: Settings, use: Callable[[Rules], None]) -> bool:
+    """Read all anew, and tell whether it is used; what is wrong is said, and changes nothing.
 
     Calls that live go on by what they were allowed on.
     """
-    while True:
-        await wanted.wait()
-        wanted.clear()
-        try:
-            rules = await asyncio.to_thread(load_rules, settings)
-            await asyncio.to_thread(keep_versions, rules.cards, versions_folder(settings))
-        except BadInputError as error:
-            _log.error("rules.refused", faults=[str(fault) for fault in error.faults])
-        except Exception as error:  # noqa: BLE001 - what is published must not end the calls
-            _log.exception("rules.refused", faults=[str(error)])
-        else:
-            use(rules)
-            gc.freeze()  # as at the start: no collection is to walk the cards
-            versions, plans = sorted(rules.cards.versions), sorted(rules.plans.plans)
-            _log.info("rules.loaded", versions=versions, plans=plans)
+    try:
+        rules = await asyncio.to_thread(load_rules, settings)
+        await asyncio.to_thread(keep_versions, rules.cards, versions_folder(settings))
+    except BadInputError as error:
+        _log.error("rules.refused", faults=[str(fault) for fault in error.faults])
+        return False
+    except Exception as error:  # noqa: BLE001 - what is published must not end the calls
+        _log.exception("rules.refused", faults=[str(error)])
+        return False
+    use(rules)
+    gc.freeze()  # as at the start: no collection is to walk the cards
+    versions, plans = sorted(rules.cards.versions), sorted(rules.plans.plans)
+    _log.info("rules.loaded", versions=versions, plans=plans)
+    return True

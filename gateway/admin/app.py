@@ -32,6 +32,8 @@ async def serve(
     token: str,
     tables: Sequence[web.RouteTableDef],
     public: Sequence[str] = (),
+    *,
+    listening: asyncio.Event,
 ) -> None:
     """Listen until cancelled; ``public`` paths need no token. Raises OSError for a taken port."""
     middlewares = [bearer(token, *public), say_what_is_wrong]
@@ -42,6 +44,7 @@ async def serve(
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
+        listening.set()
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -180,7 +180,8 @@ class Controller:
 
     def on_transfer(self) -> None:
         """Take in that channels took the places of others, maybe without their deadlines."""
-        self.look()
+        if any(call.session.answered_ms for call in self._calls.values()):
+            self.look()
 
     def _change(self, call: LiveCall, session: Session) -> None:
         """Let the call's task see a change; before the first one there is nothing to do."""

@@ -7,6 +7,7 @@ import typer
 from gateway import config, logs
 from gateway.cli import conferences, funding, notices, ratecard, users
 from gateway.cli.audit import audit
+from gateway.cli.doctor import doctor
 from gateway.cli.quote import quote
 from gateway.cli.terminal import ConfigOption, fail, out
 from gateway.config import Settings
@@ -28,6 +29,7 @@ cli.add_typer(conferences.commands, name="conferences")
 cli.add_typer(notices.commands, name="notices")
 cli.add_typer(ratecard.commands, name="ratecard")
 cli.command()(audit)
+cli.command()(doctor)
 cli.command()(quote)
 
 # What a person can mend; anything else is a fault of the program, and shows where.

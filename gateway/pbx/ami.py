@@ -27,6 +27,16 @@ from gateway.pbx.events import (
     record_by_our_clock,
 )
 
+# All that is asked of a PBX, and so all that our user needs to be allowed.
+ACTIONS = (
+    "Ping",
+    "Status",
+    "Hangup",
+    "AbsoluteTimeout",
+    "Originate",
+    "DBGetTree",
+    "DBDel",
+)
 REPLY_SECONDS_MAX = 2.0
 # A PBX that had no gateway for long has very many records.
 LIST_SECONDS_MAX = 20.0
@@ -34,7 +44,8 @@ LOGIN_SECONDS_MAX = 5.0
 # Asterisk may keep an event back until it has the next thing to send: a ping brings it out.
 PING_SECONDS = 1.0
 _WHISPER_MS = 5000
-_TRANSFER_SECONDS = 0.5
+# A transfer is told of before the channels have taken each other's places.
+_TRANSFER_SECONDS = (0.5, 3.0)
 _RING_MS = 120_000  # longer than the dialplan lets a called leg ring
 # So often is the clock looked at for an event that it does not fit to.
 _CLOCK_LOOKS_MAX = 5
@@ -104,7 +115,8 @@ class Ami:
 
         def user_event(_manager: Manager, event: Message) -> None:
             try:
-                if event["UserEvent"] == variables.LEG_EVENT:
+                is_ours = event["UserEvent"] == variables.LEG_EVENT
+                if is_ours and event["State"] != variables.DOCTOR_STATE:
                     self._told.put_nowait((read_leg_event(event), steady_ms()))
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # A header that is there twice, for instance, is a list.
@@ -114,24 +126,15 @@ class Ami:
             self._booted.set()
 
         def attended_transfer(_manager: Manager, _event: Message) -> None:
-            # It is told of before the channels have taken each other's places.
-            asyncio.get_running_loop().call_later(_TRANSFER_SECONDS, watcher.on_transfer)
+            for seconds in _TRANSFER_SECONDS:
+                asyncio.get_running_loop().call_later(seconds, watcher.on_transfer)
 
         connection = _Connection(
             **self._login,
             ping_delay=86_400,  # our own ping looks at the answer
             reconnect_timeout=1,
             # An action without an answer must not be repeated later, on another call's channel.
-            forgetable_actions=(
-                "login",
-                "ping",
-                "status",
-                "hangup",
-                "absolutetimeout",
-                "originate",
-                "dbgettree",
-                "dbdel",
-            ),
+            forgetable_actions=("login", *(action.lower() for action in ACTIONS)),
             on_connect=self._on_opened,
             on_login=self._on_logged_in,
             on_disconnect=self._on_closed,

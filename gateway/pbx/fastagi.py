@@ -52,11 +52,12 @@ class FastAgi:
     _server: asyncio.Server | None = None
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def serve(self, host: str, port: int) -> None:
+    async def serve(self, host: str, port: int, listening: asyncio.Event) -> None:
         """Listen until cancelled. Raises OSError if the port is taken."""
         self._server = await asyncio.start_server(
             self._connected, host, port, limit=HEADER_BYTES_MAX, backlog=_BACKLOG
         )
+        listening.set()
         async with self._server:
             await asyncio.Event().wait()
 

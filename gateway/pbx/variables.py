@@ -20,6 +20,11 @@ NUMBER = "COINBOX_NUMBER"
 RECORDS = "coinbox"
 # Name of the dialplan's user event.
 LEG_EVENT = "CoinboxLeg"
+# Its state where it tells of no leg, but of the PBX itself, to who checks that; the context that
+# does; and the gateway that is asked there.
+DOCTOR_STATE = "doctor"
+DOCTOR = "coinbox-doctor"
+GATEWAY = "COINBOX_GATEWAY"
 # Contexts that are called by AMI: a whisper into a channel, what is said there, a conference's
 # dial-out, and the room.
 WHISPER = "coinbox-whisper"

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,5 +106,6 @@ async def serving(
         ]
         open_paths = [ratecards.PATH] if public else []
         token = BEARER.split()[1]
-        async with listening(port, app.serve("127.0.0.1", port, token, tables, open_paths)):
+        server = app.serve("127.0.0.1", port, token, tables, open_paths, listening=asyncio.Event())
+        async with listening(port, server):
             yield served

@@ -12,10 +12,11 @@ class Shell:
     """Runs `coinbox` in a folder of its own, with no settings but those given."""
 
     folder: Path
+    command: Path = COMMAND
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [COMMAND, *arguments],
+            [self.command, *arguments],
             cwd=self.folder,
             env=self.environment(settings),
             capture_output=True,

@@ -107,6 +107,14 @@ def test_what_cannot_be_recharged_is_said(
     assert said in shell.fails("accounts", *arguments)
 
 
+def test_a_checkup_without_the_gateway_s_settings_makes_no_secret(shell: Shell) -> None:
+    checked = shell.run("doctor")
+    assert checked.returncode == 1
+    assert "pbx.pbx.secret is not set" in checked.stdout
+    assert "run this with the settings of the gateway" in checked.stdout
+    assert not (shell.folder / "coinbox-data").exists()
+
+
 def test_an_audit_says_what_it_saw_and_ends_with_1_if_the_books_differ(shell: Shell) -> None:
     shell.run("accounts", "open", "contoso", "--currency", "USD")
     shell.run("accounts", "grant", "contoso", "20", "--reference", "wire-7")

@@ -47,7 +47,7 @@ async def join(request: JoinRequest) -> Joined | Reason:
 @pytest.fixture
 async def server(ports: Ports) -> AsyncIterator[Server]:
     agi, port = FastAgi(allow, quote, join), ports.take()
-    async with listening(port, agi.serve("127.0.0.1", port)):
+    async with listening(port, agi.serve("127.0.0.1", port, asyncio.Event())):
         yield Server(agi, port)
         await until(lambda: agi.connections == 0, "every connection has ended")
 

@@ -3,8 +3,8 @@ import logging
 import os
 import re
 import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,15 +107,15 @@ class Settings:
     ami_host: str = "127.0.0.1"
 
 
-class Pbx(ABC):
+class Pbx:
     """An Asterisk with the lab's configuration, from a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    @abstractmethod
     async def cli(self, command: str) -> str:
         """Give what a command prints on Asterisk's console."""
+        raise NotImplementedError
 
     async def channels(self) -> list[str]:
         """Name the channels that are up."""
@@ -215,13 +215,32 @@ class Asterisk(Pbx):
 
     async def change_dialplan(self, pattern: str, replacement: str) -> None:
         """Change the one place of Coinbox's dialplan that matches, for this Asterisk alone."""
-        file = self._folder / "etc/extensions-coinbox.conf"
-        text, places = re.subn(pattern, replacement, await asyncio.to_thread(file.read_text))
-        if places != 1:
-            raise ValueError(f"{pattern} matches {places} places of the dialplan")
-        file.unlink()  # a link to the dialplan itself
-        await asyncio.to_thread(file.write_text, text)
+        await self._change("extensions-coinbox.conf", pattern, replacement)
         await self.cli("dialplan reload")
+
+    @asynccontextmanager
+    async def changed(
+        self, name: str, pattern: str, replacement: str, reload: str
+    ) -> AsyncIterator[None]:
+        """Change the one place of a file that matches, and load it, for as long as this lasts."""
+        before = await self._change(name, pattern, replacement)
+        await self.cli(reload)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread((self._folder / "etc" / name).write_text, before)
+            await self.cli(reload)
+
+    async def _change(self, name: str, pattern: str, replacement: str) -> str:
+        """Change the one place of a file that matches; give what it was before."""
+        file = self._folder / "etc" / name
+        before = await asyncio.to_thread(file.read_text)
+        text, places = re.subn(pattern, replacement, before)
+        if places != 1:
+            raise ValueError(f"{pattern} matches {places} places of {name}")
+        file.unlink()  # it may be a link to the dialplan itself
+        await asyncio.to_thread(file.write_text, text)
+        return before
 
     @property
     def _command(self) -> tuple[str, ...]:

@@ -40,10 +40,6 @@ class Engine:
         output = _output(await self._ask("POST", f"{at}/start", {"Detach": False}))
         return json.loads(await self._ask("GET", f"{at}/json"))["ExitCode"], output
 
-    async def logs(self, service: str) -> str:
-        at = f"/containers/{await self._container(service)}/logs?stdout=1&stderr=1"
-        return _output(await self._ask("GET", at))
-
     async def _container(self, service: str) -> str:
         wanted = [
             f"com.docker.compose.project={self._project}",
@@ -121,7 +117,7 @@ class ContainerGateway(Client):
 
 
 class ContainerProvider:
-    """The payment provider's container (`tests.lab.scenes.Bank`)."""
+    """The payment provider's container (`tests.lab.world.Bank`)."""
 
     url = "http://provider:8090"
 

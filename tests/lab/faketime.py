@@ -1,6 +1,14 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests.lab.asterisk import SUITE
+
+LOADS_IN_ASTERISK = pytest.mark.skipif(
+    SUITE == "bullseye", reason="libfaketime is the host's, and needs a newer libc than bullseye's"
+)
+
 
 def environment(file: Path) -> dict[str, str]:
     """Give what a program is to be started with, so that its wall clock is what a file says."""

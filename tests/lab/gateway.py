@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,34 +27,34 @@ class CommandFailedError(RuntimeError):
     """Says that `coinbox` ended with an error."""
 
 
-class Client(ABC):
+class Client:
     """What can be asked of a gateway, wherever it runs."""
 
     @property
-    @abstractmethod
     def url(self) -> str:
         """Where its HTTP API is."""
+        raise NotImplementedError
 
     @property
-    @abstractmethod
     def token(self) -> str:
         """The bearer token of its HTTP API."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def start(self, until: str = "/readyz") -> None:
         """Start it, and wait until it says that it is ready."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def stop(self) -> None:
         """End it as a service manager would, and give it time to drain."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def kill(self) -> None:
         """End it as a crash would."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def command(self, *arguments: str) -> str:
         """Run `coinbox` with the gateway's configuration, and give what it prints."""
+        raise NotImplementedError
 
     async def open_account(self, account: str, *options: str, currency: str = "USD") -> None:
         await self.command("accounts", "open", account, "--currency", currency, *options)
@@ -65,11 +64,16 @@ class Client(ABC):
 
     async def get(self, path: str) -> tuple[int, dict[str, object]]:
         """Ask the HTTP API as its admin; give status and body."""
+        status, text = await self.get_text(path)
+        return status, json.loads(text) if text else {}
+
+    async def get_text(self, path: str) -> tuple[int, str]:
+        """Ask the HTTP API as its admin; give status and body as they are."""
         async with (
             aiohttp.ClientSession(headers=self._headers) as session,
             session.get(self.url + path) as answer,
         ):
-            return answer.status, await answer.json(content_type=None)
+            return answer.status, await answer.text()
 
     async def post(
         self, path: str, body: Mapping[str, object], **headers: str
@@ -135,6 +139,11 @@ class Gateway(Client):
     @property
     def agi_port(self) -> int:
         return int(str(self.settings["agi"]["port"]))
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:

@@ -6,6 +6,7 @@ For containers, where the PBX has its ports by itself.
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.provider import Provider
@@ -13,6 +14,9 @@ from tests.lab.sipp import FarEnd
 
 SECRETS = Path("/run/secrets")
 FAR_END = Path("/far-end")
+UDP = Path("/proc/net/udp")
+EVERY_SECONDS = 2.0
+ALONE_SECONDS_MAX = 10.0
 SIP_PORT = 15060
 TRUNK_PORT = 15062
 
@@ -34,13 +38,28 @@ def provider() -> Provider:
     )
 
 
+def is_alone(service: FarEnd | Provider) -> bool:
+    """Tell whether the far end has lost its SIPp, or its PBX: then its network is another's now.
+
+    Started again, the container of the far end has the network of the PBX that runs.
+    """
+    pbx_is_there = f":{SIP_PORT:04X} " in UDP.read_text()
+    return isinstance(service, FarEnd) and not (service.is_running and pbx_is_there)
+
+
 async def main(part: str) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     service = far_end() if part == "far-end" else provider()
     await service.start()
-    await ended.wait()
+    alone_seconds = 0.0
+    # The engine starts it again only once the PBX's container runs.
+    while not ended.is_set() and alone_seconds < ALONE_SECONDS_MAX:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_SECONDS):
+                await ended.wait()
+        alone_seconds = alone_seconds + EVERY_SECONDS if is_alone(service) else 0.0
     await service.stop()
 
 

@@ -259,6 +259,10 @@ class FarEnd:
         if self._heard:
             self._heard.close()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     def calls(self, number: str = "") -> list[FarCall]:
         """Give the calls that reached the far end, all or those to a number."""
         calls = [_far_call(events) for events in _by_call(self._folder / "log")]

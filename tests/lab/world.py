@@ -24,7 +24,7 @@ class Bank(Protocol):
 class World:
     """A telephone world: a PBX, callers, a far end, a payment provider, a gateway.
 
-    Whatever it has started ends with it, also when it is killed.
+    What it has started ends with it, also when it is killed.
     Its folder is kept when it fails, until a later world takes its ports.
     """
 

@@ -4,16 +4,32 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config, secretfiles
 from gateway.config import Settings
 from gateway.errors import BadInputError
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in os.environ:
-        if name.startswith("COINBOX_"):
+        if name.startswith("COINBOX_") or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
+    monkeypatch.setattr(secretfiles, "DOCKER", tmp_path / "run-secrets")
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As systemd gives them to a service."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    return folder
+
+
+@pytest.fixture
+def docker_secrets() -> Path:
+    secretfiles.DOCKER.mkdir()
+    return secretfiles.DOCKER
 
 
 @pytest.fixture
@@ -40,6 +56,95 @@ def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("COINBOX_HTTP__PORT", "8082")
     settings = config.load(file)
     assert (settings.http.port, settings.agi.port) == (8082, 4574)
+
+
+def test_any_setting_can_come_from_a_file_that_is_named_as_its_variable(
+    file: Path, credentials: Path
+) -> None:
+    file.write_text("[pbx.pbx]\nport = 5039\n")
+    for name, text in (
+        ("coinbox_pbx__pbx__secret", " s3cret \n"),
+        ("COINBOX_HTTP__TOKEN", "t0ken\r\n"),
+        ("coinbox_store__url", "redis://:hush@store:6379/0"),
+        ("coinbox_calls__warn_seconds", "[20]\n"),
+        ("coinbox_stripe", '{"key": "sk_live_1", "webhook_secret": "whsec_1"}\n'),
+    ):
+        (credentials / name).write_text(text)
+    settings = config.load(file)
+    # Only the newline that an editor writes is none of a secret.
+    assert (settings.pbx["pbx"].secret, settings.pbx["pbx"].port) == (" s3cret ", 5039)
+    assert (settings.http.token, settings.stripe.key) == ("t0ken", "sk_live_1")
+    assert settings.store.url == "redis://:hush@store:6379/0"
+    assert settings.calls.warn_seconds == (20,)
+
+
+def test_the_environment_goes_before_credentials_docker_and_the_file(
+    file: Path, credentials: Path, docker_secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[http]\ntoken = "file"\n')
+    tokens = [config.load(file).http.token]
+    (docker_secrets / "coinbox_http__token").write_text("docker")
+    tokens.append(config.load(file).http.token)
+    # Whatever the case that another one wrote it in.
+    (credentials / "COINBOX_HTTP__TOKEN").write_text("credential")
+    tokens.append(config.load(file).http.token)
+    monkeypatch.setenv("COINBOX_HTTP__TOKEN", "environment")
+    tokens.append(config.load(file).http.token)
+    assert tokens == ["file", "docker", "credential", "environment"]
+
+
+def test_secrets_of_others_are_not_opened(docker_secrets: Path) -> None:
+    (docker_secrets / "keytab").write_bytes(b"\xff\x00")
+    os.mkfifo(docker_secrets / "coinbox_queue")
+    (docker_secrets / "coinbox_http__token").mkdir()
+    (docker_secrets / "coinbox").write_text("[")
+    (docker_secrets / "http__token").write_text("another's")
+    assert config.load(None) == Settings()
+    assert not config.load(None).http.token
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key"),
+    [
+        ("coinbox_http__port", b"hush", "http.port"),
+        ("COINBOX_STORE__URL", b"redi://store:6379", "store.url"),
+        ("coinbox_payments__webhook_secret", b"hush!", "payments.webhook_secret"),
+        ("coinbox_http__tokn", b"hush", "http.tokn"),
+        ("coinbox_log", b'{"level": "hush"}', "log.level"),
+        ("coinbox_pbx__a-b__secret", b"hush", "pbx.a-b.[key]"),
+        ("coinbox_http__token", b"hush\xff", "file"),
+    ],
+)
+def test_a_secret_that_is_wrong_is_named_by_its_file_and_not_shown(
+    file: Path, credentials: Path, name: str, content: bytes, key: str
+) -> None:
+    file.write_text("[http]\nhost = '127.0.0.2'")
+    secret = credentials / name
+    secret.write_bytes(content)
+    with pytest.raises(BadInputError) as refused:
+        config.load(file)
+    [fault] = refused.value.faults
+    assert (fault.where, fault.field, fault.value) == (str(secret), key, "(not shown)")
+    assert "hush" not in str(fault)
+
+
+def test_a_secret_that_is_no_list_is_named_by_its_file_and_not_shown(credentials: Path) -> None:
+    secret = credentials / "coinbox_rates__cards"
+    secret.write_text("hush.csv\n")
+    with pytest.raises(BadInputError) as refused:
+        config.load(None)
+    [fault] = refused.value.faults
+    assert fault.where == str(secret)
+    assert '"rates"' in fault.why
+    assert "hush" not in str(fault)
+
+
+def test_a_secret_that_cannot_be_read_is_named(credentials: Path) -> None:
+    secret = credentials / "coinbox_http__token"
+    secret.symlink_to("/proc/self/mem")  # a file, of which nobody can read the first byte
+    with pytest.raises(BadInputError) as refused:
+        config.load(None)
+    assert [(fault.where, fault.field) for fault in refused.value.faults] == [(str(secret), "file")]
 
 
 def test_each_pbx_has_a_section_and_a_name_that_call_ids_can_begin_with(file: Path) -> None:
@@ -105,7 +210,7 @@ def test_a_cluster_is_named_by_the_hosts_of_its_nodes(
         assert config.load(file).store.cluster
 
 
-@pytest.mark.parametrize("secret", ["s3cret", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
+@pytest.mark.parametrize("secret", ["s3cret", "YWJj", "whsec_", "whsec_%%%", "xwhsec_YWJj"])
 def test_a_webhook_secret_must_be_as_standard_webhooks_writes_them(file: Path, secret: str) -> None:
     file.write_text(f'[payments]\nwebhook_secret = "{secret}"')
     # Its value belongs on no screen.
