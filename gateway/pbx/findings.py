@@ -17,11 +17,7 @@ _READ = "read = system,call,user"
 _WRITE = "write = system,originate"
 _WRITE_CLASSES = {"system", "originate"}
 _OURS = variables.LEG_EVENT
-_FILTERS = (
-    "eventfilter(action(include),name(FullyBooted)) =",
-    "eventfilter(action(include),name(AttendedTransfer)) =",
-    f"eventfilter(action(include),name(UserEvent),header(UserEvent),method(exact)) = {_OURS}",
-)
+_FILTER = f"eventfilter = ^Event: (FullyBooted|AttendedTransfer|UserEvent.*UserEvent: {_OURS})"
 _EVENTS = {"FullyBooted", "AttendedTransfer", f"UserEvent {_OURS}"}
 _EVENTS_NAMED_MAX = 3
 # An action that is of one class alone is allowed to nobody but who has that class.
@@ -152,7 +148,7 @@ class Login:
             "events",
             says,
             f"{self.section}: {_READ}",
-            *(f"{self.section}: {line}" for line in _FILTERS),
+            f"{self.section}: {_FILTER}",
         )
 
     def events(self, events: Collection[Message], *, hears_of_calls: bool) -> Finding:
@@ -164,7 +160,7 @@ class Login:
             return _warn(
                 "events",
                 f"some arrive that nobody reads: {named}{f', {more} more' if more > 0 else ''}",
-                *(f"{self.section}: {line}" for line in _FILTERS),
+                f"{self.section}: {_FILTER}",
             )
         if not hears_of_calls:
             return self.untold("the PBX would not tell of transfers")

@@ -13,7 +13,10 @@ from tests.lab.ports import Ports
 from tests.lab.templates import render
 
 LOGGER = logging.getLogger(__name__)
-MAJOR_VERSION = 22
+# The Debian suites of whose Asterisk the lab can make a tree; COINBOX_SUITE chooses.
+MAJOR_VERSIONS = {"sid": 22, "bullseye": 16}
+SUITE = os.environ.get("COINBOX_SUITE")
+MAJOR_VERSION = MAJOR_VERSIONS[SUITE or "sid"]
 TEMPLATES = Path(__file__).parent / "asterisk"
 DIALPLAN = Path(__file__).parents[2] / "dialplan"
 PROMPT = "im-sorry"  # a core sound, which tells where the others are
@@ -35,27 +38,31 @@ class Installation:
 
 
 def find_installation() -> Installation:
-    """Find Asterisk on the PATH, else in the tree that `tests/lab/prepare` makes."""
+    """Find the Asterisk of the suite that is asked for, in the tree of `tests/lab/prepare`.
+
+    If none is, one on the PATH comes first.
+    """
     program = shutil.which("asterisk")
-    if program:
+    if program and not SUITE:
         return Installation(
             command=(program,),
-            modules=_first(Path("/usr").glob("lib*/**/asterisk/modules"), "Asterisk's modules"),
+            modules=_modules(Path("/usr")),
             prompts=_prompts(Path("/usr/share/asterisk"), Path("/var/lib/asterisk")),
             prepared=False,
         )
-    tree = _cache() / "asterisk-sid"
+    tree = _cache() / f"asterisk-{SUITE or 'sid'}"
     # The tree's own loader and libraries run its Asterisk as it is: no chroot, no mounts, no root.
-    loader = _first(tree.glob("usr/lib*/ld-linux*.so.*"), f"Asterisk in {tree}: run `make`")
-    libraries = _first(tree.glob("usr/lib/*-linux-gnu*"), f"the libraries of {tree}")
+    loader = _first(
+        tree.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*"), f"Asterisk in {tree}: run `make`"
+    )
     return Installation(
         command=(
             str(loader),
             "--library-path",
-            str(libraries),
+            f"{loader.parent}:{tree / 'usr/lib'}",
             str(tree / "usr/sbin/asterisk"),
         ),
-        modules=libraries / "asterisk/modules",
+        modules=_modules(tree / "usr"),
         prompts=_prompts(tree / "usr/share/asterisk"),
         prepared=True,
     )
@@ -64,6 +71,10 @@ def find_installation() -> Installation:
 def _cache() -> Path:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("COINBOX_CACHE") or home / "coinbox")
+
+
+def _modules(usr: Path) -> Path:
+    return _first(usr.glob("lib*/**/asterisk/modules"), f"folder of Asterisk's modules in {usr}")
 
 
 def _prompts(*folders: Path) -> Path:

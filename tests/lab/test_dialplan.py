@@ -4,6 +4,7 @@ Nobody serves the lab's FastAGI port, unless a test does.
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -72,6 +73,22 @@ async def called(lab: Lab, *dialing: tuple[str, Caller]) -> tuple[list[CallResul
     groups = [await lab.call(number, caller) for number, caller in dialing]
     results = [result for group in groups for result in await group.finished()]
     return results, [call.number for call in lab.far_end.calls()[before:]]
+
+
+async def test_of_a_call_ami_tells_what_becomes_of_its_leg_and_nothing_else(lab: Lab) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", lab.ami.port)
+    login = f"Action: Login\r\nUsername: coinbox\r\nSecret: {lab.pbx['secret']}\r\n\r\n"
+    writer.write(login.encode())
+    await reader.readuntil(b"Event: FullyBooted")
+    await called(lab, ("112", Caller("", "", talk_seconds=0.5)))
+    await lab.asterisk.until_idle()
+    # An event may be held back until something else is to be sent.
+    writer.write(b"Action: Ping\r\n\r\nAction: Logoff\r\n\r\n")
+    told = (await reader.read()).decode()
+    writer.close()
+
+    assert re.findall(r"^Event: (\w+)", told, re.MULTILINE) == ["UserEvent"] * 3
+    assert re.findall(r"^State: (\w+)", told, re.MULTILINE) == ["ringing", "answered", "ended"]
 
 
 @pytest.mark.parametrize(

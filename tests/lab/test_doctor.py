@@ -100,7 +100,7 @@ BROKEN = {
     ),
     "no_eventfilter": user(
         *(r"(eventfilter.*\n)+", "", "events", "warn"),
-        *("that nobody reads: ", "eventfilter(action(include),name(AttendedTransfer)) ="),
+        *("that nobody reads: ", "eventfilter = ^Event: (FullyBooted|AttendedTransfer|"),
     ),
     "own_event_filtered": user(
         *("= CoinboxLeg", "= Others", "events", "wrong"),
