@@ -103,8 +103,8 @@ BROKEN = {
         *("that nobody reads: ", "eventfilter = ^Event: (FullyBooted|AttendedTransfer|"),
     ),
     "own_event_filtered": user(
-        *("= CoinboxLeg", "= Others", "events", "wrong"),
-        *("CoinboxLeg does not arrive", "header(UserEvent),method(exact)) = CoinboxLeg"),
+        *(": CoinboxLeg", ": Others", "events", "wrong"),
+        *("CoinboxLeg does not arrive", "|UserEvent.*UserEvent: CoinboxLeg)"),
     ),
     "read_without_call": user(
         *("read = .*", "read = system,user", "events", "wrong"),
