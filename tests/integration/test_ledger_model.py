@@ -47,7 +47,7 @@ from tests.integration.model.operations import (
     operations,
     times,
 )
-from tests.integration.model.view import Lab, View, check_rules, view_of
+from tests.integration.model.view import PATIENCE_SECONDS, Lab, View, check_rules, view_of
 from tests.lab.processes import until
 
 T = TypeVar("T")
@@ -214,12 +214,10 @@ class LedgerMachine(RuleBasedStateMachine):
 @pytest.fixture(scope="module")
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     folder = tmp_path_factory.mktemp("clocked")
-    async with (
-        stopped_clock(folder, STARTS[0]) as clock,
-        connect(clock.url) as one,
-        connect(clock.url) as other,
-    ):
-        yield Lab(clock, one, other)
+    async with stopped_clock(folder, STARTS[0]) as clock:
+        url = f"{clock.url}?socket_timeout={PATIENCE_SECONDS}"
+        async with connect(url) as one, connect(url) as other:
+            yield Lab(clock, one, other)
 
 
 async def explore(lab: Lab, examples: int, steps: int) -> None:

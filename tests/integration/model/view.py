@@ -1,11 +1,11 @@
 """What can be seen of a ledger: of a real one, of a model, and what the rules say of it."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
@@ -20,6 +20,8 @@ from tests.integration.model.clock import Clock
 from tests.integration.model.ledger import Model
 from tests.integration.model.operations import NUMBERS, OPEN, Operation
 from tests.integration.model.party import NO_LIMITS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,28 @@ class View:
 NOBODY = Party({}, NO_LIMITS, Usage(0, "", 0, "", 0))
 
 
+PATIENCE_SECONDS = 60.0
+
+
+class PatientStore(Store):
+    """A store that is waited for: when it is given up is no rule of the ledger's.
+
+    Hypothesis, which shares the process, may hold everything up for longer than the product waits.
+    """
+
+    async def answer(
+        self, ask: Callable[[], Awaitable[T]], *, seconds_max: float = PATIENCE_SECONDS
+    ) -> T:
+        return await super().answer(ask, seconds_max=max(seconds_max, PATIENCE_SECONDS))
+
+
 class Lab:
     """Two clients of one server, as two gateways have them, and the server's clock."""
 
     def __init__(self, clock: Clock, one: Redis, other: Redis) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock, self.redis = clock, one
-        stores = [Store(Server(client), SHARDS) for client in (one, other)]
+        stores = [PatientStore(Server(client), SHARDS) for client in (one, other)]
         self.store, self.statements = stores[0], Statements(stores[0])
         self.ledgers = [Ledger(store) for store in stores]
 
