@@ -162,8 +162,12 @@ def _join(
         )
         for name, desk in desks.items()
     ]
+
+    def following() -> dict[str, Following]:
+        return {name: desk.following() for name, desk in desks.items()}
+
     metrics = Metrics(
-        lambda: {name: desk.following() for name, desk in desks.items()},
+        following,
         lambda: {name: of.sessions() for name, of in controllers.items()},
     )
     agi = FastAgi(metrics.timed(authorizer.authorize), authorizer.quote, conferences.join)
@@ -174,7 +178,7 @@ def _join(
     tables = [
         health.routes(
             statements,
-            lambda: {name: desk.following() for name, desk in desks.items()},
+            following,
             draining.is_set,
         ),
         accounts.routes(ledger, statements, lambda: decider.rules.plans),

@@ -343,16 +343,17 @@ def without_login(url: str) -> str:
 
 def ami_secret(settings: Settings, pbx: PbxSettings) -> str:
     """Give the secret of our AMI user: the one that was set, else one of our own for all PBXes."""
-    return pbx.secret or _generated(_ami_secret_file(settings))
+    return pbx.secret or _generated(ami_secret_file(settings))
 
 
 def known_ami_secret(settings: Settings, pbx: PbxSettings) -> str:
     """Give the secret of our AMI user if there is one already, else nothing; none is made."""
-    file = _ami_secret_file(settings)
+    file = ami_secret_file(settings)
     return pbx.secret or (file.read_text() if file.exists() else "")
 
 
-def _ami_secret_file(settings: Settings) -> Path:
+def ami_secret_file(settings: Settings) -> Path:
+    """Give the file that keeps a secret of our own."""
     return settings.data_dir / "ami-secret"
 
 

@@ -103,7 +103,7 @@ def _greeting(settings: Settings) -> str:
         + (
             "as set"
             if all(pbx.secret for pbx in settings.pbx.values())
-            else f"in {settings.data_dir / 'ami-secret'}"
+            else f"in {config.ami_secret_file(settings)}"
         ),
     ]
     return "\n".join(lines)

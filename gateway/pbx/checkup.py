@@ -37,10 +37,10 @@ async def check_up(settings: Settings, name: str) -> list[Finding]:
     """Check a PBX of the settings, as far as it lets us."""
     pbx = settings.pbx[name]
     secret = config.known_ami_secret(settings, pbx)
-    kept = f"pbx.{name}.secret" if pbx.secret else str(settings.data_dir / "ami-secret")
+    kept = f"pbx.{name}.secret" if pbx.secret else str(config.ami_secret_file(settings))
     login = Login(name, f"{pbx.host}:{pbx.port}", pbx.username, kept)
     if not secret:
-        return [login.unknown_secret(settings.data_dir.absolute() / "ami-secret")]
+        return [login.unknown_secret(config.ami_secret_file(settings).absolute())]
     found: list[Finding] = []
     try:
         async with open_session(pbx.host, pbx.port) as session:

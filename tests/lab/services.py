@@ -43,8 +43,9 @@ def is_alone(service: FarEnd | Provider) -> bool:
 
     Started again, the container of the far end has the network of the PBX that runs.
     """
-    pbx_is_there = f":{SIP_PORT:04X} " in UDP.read_text()
-    return isinstance(service, FarEnd) and not (service.is_running and pbx_is_there)
+    if not isinstance(service, FarEnd):
+        return False
+    return not service.is_running or f":{SIP_PORT:04X} " not in UDP.read_text()
 
 
 async def main(part: str) -> None:
