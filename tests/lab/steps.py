@@ -13,6 +13,10 @@ SCENARIOS = Path(__file__).parent / "sipp"
 KEY_SECONDS = 0.2  # from one key to the next
 
 
+# Asterisk refuses to transfer a call that it has answered but not connected yet. Busy, it shows.
+CONNECT_SECONDS = 0.5
+
+
 ANSWER_SECONDS = 60.0  # for the PBX to answer a step, a transfer's outcome included
 
 
@@ -55,7 +59,7 @@ class Resume:
 
 @dataclass(frozen=True)
 class Refer:
-    """Transfer the call to a number, or to the PBX's end of another call.
+    """Transfer the call, after `CONNECT_SECONDS`, to a number or to the PBX's end of another call.
 
     Done, the phone hangs up if the PBX does not; refused or failed, it goes on with the call.
     """
@@ -126,9 +130,12 @@ def write_steps(label: str, steps: Iterable[Step], party: Party) -> str:
 
 
 def _parts(step: Step) -> Iterable[Step]:
-    if not isinstance(step, Press):
-        return (step,)
-    return [part for digit in step.digits for part in (Press(digit), Wait(KEY_SECONDS))]
+    match step:
+        case Press(digits):
+            return [part for digit in digits for part in (Press(digit), Wait(KEY_SECONDS))]
+        case Refer():
+            return Wait(CONNECT_SECONDS), step
+    return (step,)
 
 
 def _step(step: Step, values: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ from tests.lab.lab import Lab
 from tests.lab.processes import until
 from tests.lab.scenes import BRITAIN, EIGHT_SECONDS_OF_BRITAIN, GERMANY, settled
 from tests.lab.sipp import BUSY, HANGS_UP, NEVER_ANSWERS, RINGS_LONG, Caller
-from tests.lab.steps import Refer, Wait
+from tests.lab.steps import Refer
 
 GERMANY_PREFIX = "+4930987654"
 
@@ -178,7 +178,7 @@ async def test_the_pbx_ends_on_time_who_has_taken_another_s_place(lab: Lab, acco
     asked = await lab.call(GERMANY_PREFIX + RINGS_LONG, Caller(account))
     [ringing] = await asked.until_ringing()
     transfer = Refer(GERMANY_PREFIX + RINGS_LONG, replaces=ringing.dialog)
-    calls = await lab.call(number, Caller(account, steps=(Wait(0.5), transfer)))
+    calls = await lab.call(number, Caller(account, steps=(transfer,)))
     await calls.until_answered()
     await asyncio.sleep(2)
     await lab.gateway.kill()
@@ -256,7 +256,7 @@ async def test_a_leg_that_does_not_end_is_hung_up_again_and_again_and_paid_as_it
     await lab.gateway.grant("stuck", EIGHT_SECONDS_OF_BRITAIN, "p1")
     async with await asyncio.start_server(hold_on, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        steps = (Wait(0.5), Refer(f"*5{port}"))
+        steps = (Refer(f"*5{port}"),)
         calls = await lab.call(number, Caller("stuck", steps=steps, talk_seconds=1))
         # Neither its deadline nor a hangup ends a leg that is held on to so.
         await until(lambda: lab.gateway.told("call.stuck", "stuck"), "the leg is stuck", 30)

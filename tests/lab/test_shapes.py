@@ -37,8 +37,8 @@ CARD = read_cards(*((file.name, file.read_text()) for file in CARDS.glob("*.csv"
 LEAVES = "+493070001077"
 LEAVES_TOO = "+493070001177"
 PHONE_STEPS: dict[str, tuple[Step, ...]] = {
-    "transfers": (Wait(2), Refer(LEAVES)),
-    "transfers-too": (Wait(2), Refer(LEAVES_TOO)),
+    "transfers": (Wait(1.5), Refer(LEAVES)),
+    "transfers-too": (Wait(1.5), Refer(LEAVES_TOO)),
 }
 
 
@@ -159,7 +159,7 @@ async def far_end_holds(lab: Lab) -> None:
 async def caller_transfers(lab: Lab) -> None:
     staying, leaving = "+493010010300", "+4930100104" + HANGS_UP
     account = await Account.open(lab, "transferring")
-    await account.call(staying, account.caller(Wait(1), Refer(leaving)))
+    await account.call(staying, account.caller(Wait(0.5), Refer(leaving)))
     left, stayed = await asyncio.gather(*map(lab.far_end.until_ended, (leaving, staying)))
     assert (left.ended_by, stayed.ended_by) == ("far", "pbx")
     assert stayed.ended == pytest.approx(left.ended, abs=0.5)
@@ -174,7 +174,7 @@ async def transfer_without_credit(lab: Lab) -> None:
     staying, leaving = "+493010010500", "+263412345601"
     # Six seconds of Germany, 12, 18, but not a minute of Zimbabwe.
     account = await Account.open(lab, "transferring-on", "--set", "rate_max=0.02")
-    await account.call(staying, account.caller(Wait(1), Refer(leaving)))
+    await account.call(staying, account.caller(Wait(0.5), Refer(leaving)))
     stayed = await lab.far_end.until_ended(staying)
     assert stayed.ended_by == "pbx"
     assert lab.far_end.calls(leaving) == []
@@ -202,7 +202,7 @@ async def caller_transfers_to_who_is_ringing(lab: Lab) -> None:
     account = await Account.open(lab, "half-attending")
     asked = await lab.call(leaving, account.caller())
     [ringing] = await asked.until_ringing()
-    await account.call(staying, account.caller(Wait(0.5), Refer(leaving, replaces=ringing.dialog)))
+    await account.call(staying, account.caller(Refer(leaving, replaces=ringing.dialog)))
     left, stayed = await asyncio.gather(*map(lab.far_end.until_ended, (leaving, staying)))
     assert left.answered > stayed.answered + 1
     assert stayed.ended == pytest.approx(left.ended, abs=0.5)
@@ -241,7 +241,7 @@ async def caller_attends_a_transfer_by_keys(lab: Lab) -> None:
 async def parked(lab: Lab) -> None:
     number = "+493010011200"
     account = await Account.open(lab, "parking")
-    await account.call(number, account.caller(Wait(1), Refer("700")))
+    await account.call(number, account.caller(Wait(0.5), Refer("700")))
     fetched = await account.call("701", account.caller(talk_seconds=2))
     far = await lab.far_end.until_ended(number)
     assert far.ended == pytest.approx(fetched.ended, abs=0.5)
