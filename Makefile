@@ -4,6 +4,9 @@ INSTALLED := .venv/.installed
 # What turns on Asterisk itself; the other tests of the lab are about stores, gateways and payments.
 COMPAT := $(patsubst %,tests/lab/test_%.py,dialplan doctor faults matrix phones scenes shapes warnings)
 
+# Commands start by the hundred in the tests, a third faster if nothing has to be compiled again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test compat check lab-docker docker-check bench clean lab
 
 help: ## Show the targets

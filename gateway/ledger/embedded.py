@@ -115,9 +115,7 @@ async def _started(folder: Path, lock: int) -> asyncio.subprocess.Process:
         *("--maxmemory-policy", "noeviction", "--logfile", "store.log"),
         cwd=folder,
         pass_fds=[lock],
-        preexec_fn=_die_with_parent,
-        # A Ctrl-C on the terminal is for the gateway, which still has calls to settle.
-        start_new_session=True,
+        preexec_fn=_end_with_gateway,
     )
     client = connect(url(folder))
     try:
@@ -174,9 +172,15 @@ async def _stopped(server: asyncio.subprocess.Process) -> None:
         await server.wait()
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the gateway dies, by whatever cause."""
+def _end_with_gateway() -> None:
+    """Let the gateway's end, by whatever cause, end this process, and a Ctrl-C not.
+
+    That is for the gateway, which still has calls to settle. In a session of its own the store
+    would not hear it either, but Linux may schedule by session (autogroup): seen to wait for
+    seconds behind a busy one, where an answer may take one.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _binary() -> str:

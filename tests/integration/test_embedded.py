@@ -1,12 +1,15 @@
-"""The embedded store when its gateway is killed."""
+"""The embedded store beside its gateway, and when that is killed."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.ledger import embedded
+from gateway.ledger.connection import connect
 from gateway.ledger.outcomes import Held
 from tests.conftest import SHARDS, Store
 from tests.integration.books import Books, books, funded
@@ -50,6 +53,19 @@ async def test_a_store_ends_with_a_gateway_that_is_killed(gateway: Gateway, fold
     assert embedded.is_running(folder)
     await gateway.kill()
     await until(lambda: not embedded.is_running(folder), "the store has ended")
+
+
+async def test_a_ctrl_c_is_not_for_the_store_which_is_scheduled_with_its_gateway(
+    gateway: Gateway, folder: Path
+) -> None:
+    async with connect(embedded.url(folder)) as redis:
+        pid = (await redis.info("server"))["process_id"]
+        os.kill(pid, signal.SIGINT)
+        await asyncio.sleep(0.5)  # it looks ten times a second whether it is to end
+        assert (await redis.info("server"))["process_id"] == pid
+
+    assert os.getsid(pid) == os.getsid(gateway.pid)  # where Linux schedules by session
+    assert "store.died" not in gateway.log()
 
 
 async def test_a_start_waits_for_the_store_that_was_left_and_has_all_it_acknowledged(

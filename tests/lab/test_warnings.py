@@ -80,7 +80,7 @@ async def test_who_gets_money_in_time_is_warned_at_the_new_end_only(lab: Lab) ->
     calls = await lab.call(number, Caller("saved", talk_seconds=30))
     await calls.until_answered()
     [ear] = [name for name in await lab.asterisk.channels() if name.startswith("PJSIP/phone")]
-    await asyncio.sleep(4)  # the one warning is over
+    await asyncio.sleep(2.5)  # the one warning has begun
     await lab.gateway.grant("saved", "5", "p2")
     [seen] = await calls.finished()
     far = await lab.far_end.until_ended(number)
