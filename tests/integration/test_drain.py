@@ -18,6 +18,7 @@ async def test_a_gateway_that_is_stopped_answers_whoever_has_asked_and_nobody_el
         await gateway.grant("contoso", "1.00", "p1")
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.agi_port)
         writer.write(header(*CALL)[:40])
+        await gateway.get("/healthz")  # it has accepted the connection before
         gateway.send(signal.SIGTERM)
 
         async def refuses() -> bool:

@@ -66,7 +66,8 @@ async def lives_through_three_recharges_without_a_gap(paying: Lab, mail: MailSer
     orders = paying.provider.orders
     orders.behaviour, orders.webhooks, orders.webhook_delay_seconds = "pend", 3, 0.5
     limits = {"recharge_below": "3", "recharge_amount": "4", "recharge_day_max": "3"}
-    await opened(paying, account, "4", **limits)
+    # What is left in the end is not low.
+    await opened(paying, account, "4", low_below="1", **limits)
     calls = await paying.call(number, Caller(account, talk_seconds=12.5))
     [caller] = await calls.finished()
     body = await settled(paying, account)

@@ -24,10 +24,10 @@ async def lost_in_mid_call(on_unknown: str, credit: str) -> tuple[CallResult, di
     async with Lab(settings=settings, with_gateway=False) as lab:
         store, copy = lab.gateway.data / "store", lab.gateway.data / "copy"
         await lab.gateway.open_account("lost", "--user", "alice")
-        await lab.gateway.grant("lost", credit, "p1")
+        await lab.gateway.command("accounts", "grant", "lost", credit, "--reference", "p1")
         shutil.copytree(store, copy)
-        await lab.gateway.grant("lost", "1.00", "p2")
         await lab.gateway.start()
+        await lab.gateway.grant("lost", "1.00", "p2")
         talking = await lab.call(NUMBER, Caller("lost", talk_seconds=20))
         await talking.until_answered()
         await lab.gateway.kill()
