@@ -107,7 +107,7 @@ class Reports:
                     report.account,
                     report.payment,
                     key=report.key,
-                    micros=report.micros,
+                    micros=report.taken_back,
                     currency=report.currency,
                     reason=report.effect.removeprefix("payment."),
                     unbooked=report.effect is Effect.DISPUTE_WON,

@@ -46,6 +46,7 @@ async def test_a_caller_who_says_nothing_does_not_hold_a_drain_up_for_long(
 ) -> None:
     async with lone_gateway(tmp_path, ports) as gateway:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.agi_port)
+        await gateway.get("/healthz")  # it has accepted the connection before
         gateway.send(signal.SIGTERM)
         await until(lambda: not gateway.is_running, "it has ended", 15)
         writer.close()

@@ -49,6 +49,45 @@ async def test_a_payment_in_another_currency_is_kept_unbooked_and_no_more_is_cha
     assert await reasons(at) == ["currency_differs"]
 
 
+async def test_a_payment_with_the_id_of_another_key_s_is_kept_by_its_own_key(store: Store) -> None:
+    at, first = await claimed(store)
+    await at.pay(first, 200, "pay_1")
+    await at.hold("call", (60, 200))
+    second = await key(at)
+    assert await at.pay(second, 200, "pay_1") == Flagged("payment_id_reused")
+    assert await at.pay(second, 200, "pay_1") == Flagged("unbooked")
+    assert await state(at) == ("suspended", "payment_id_reused")
+    [unbooked] = await at.store.statements.unbooked(at.account)
+    assert (unbooked.payment, unbooked.key, unbooked.micros) == (second, second, 200)
+    by_hand = await at.grant(second, 200)
+    assert await at.pay(second, 200, "pay_1") == by_hand
+    assert await at.store.statements.unbooked(at.account) == []
+    assert (await at.sums())[0] == 250
+    assert await reasons(at) == ["payment_id_reused"]
+    assert await back(at, first, "pay_1", 200) == 50  # the first one's, of which a call holds 150
+
+
+async def test_after_a_late_payment_that_cannot_be_booked_nobody_is_asked_for_the_next(
+    store: Store,
+) -> None:
+    at, first = await claimed(store)
+    await submit(at, first)
+    await at.fail_recharge(first, pause_seconds=0)
+    assert await state(at) == ("claimed", "")
+    assert await at.pay(first, 200, "pay_1", "EUR") == Flagged("currency_differs")
+    assert await state(at) == ("suspended", "currency_differs")
+
+
+async def test_a_late_payment_ends_a_row_of_failures(store: Store) -> None:
+    # R6: the first failure of a row is told.
+    at, first = await claimed(store)
+    await at.fail_recharge(first, pause_seconds=0)
+    second = await key(at)
+    await at.pay(first, 200, "pay_1")
+    await at.fail_recharge(second, pause_seconds=0)
+    assert [event["key"] for event in await told(at, "recharge_failed")] == [first, second]
+
+
 async def test_another_payment_with_the_same_key_is_kept_unbooked_and_told_once(
     store: Store,
 ) -> None:

@@ -374,10 +374,12 @@ async def test_what_only_an_admin_can_decide_of_a_dispute_is_told_him(
     shop: Shop, kind: str, status: str, reason: str
 ) -> None:
     at, key, intent = await shop.paid()
-    assert await shop.server.report(kind, dispute(intent, status)) == 204
+    quarter = {**dispute(intent, status), "amount": intent["amount"] // 4}
+    assert await shop.server.report(kind, quarter) == 204
     assert await granted(at) == {"a": 50, key: ASKED}
     [flag] = await told(at, "payment_flagged")
     assert (flag["payment"], flag["key"], flag["reason"]) == (intent["id"], key, reason)
+    assert flag["micros"] == str(ASKED // 4)
     unbooked = await shop.store.statements.unbooked(at.account)
     assert [one.payment for one in unbooked] == [intent["id"]] * (reason == "dispute_won")
 

@@ -9,22 +9,27 @@
 -- if it is that of one that had failed, that counts now.
 -- What was paid is credited, whatever was asked for, and a difference is told. What cannot be
 -- credited is kept as unbooked, told, and no recharge is claimed until an admin has looked:
--- currency_differs, too_large. Another payment with the same key is kept as unbooked (paid_twice), and
--- another amount of the same payment is told (amount_differs).
+-- currency_differs, too_large, and payment_id_reused (the id is that of another key's payment, so this
+-- one is kept under its own key). Another payment with the same key is kept as unbooked (paid_twice),
+-- and another amount of the same payment is told (amount_differs).
 
 local payments, unbooked, key, payment, currency = KEYS[6], KEYS[7], ARGV[2], ARGV[3], ARGV[5]
 local micros = amount(ARGV[4])
-local booked = redis.call('HGET', payments, 'grant:' .. key)
-  or redis.call('HGET', payments, 'grant:' .. payment)
-local paid = redis.call('HGET', payments, 'paid:' .. key)
 
 local books = open_books(now_ms())
 if not books then
   return 'refused unknown_account 0'
 end
 
+redis.call('HSETNX', payments, 'key:' .. payment, key)
+local is_reused = redis.call('HGET', payments, 'key:' .. payment) ~= key
+local paid = redis.call('HGET', payments, 'paid:' .. key)
+local booked = redis.call('HGET', payments, 'grant:' .. key)
+  or not is_reused and redis.call('HGET', payments, 'grant:' .. payment)
+
 local function flagged(reason, kept)
-  flag_payment(books, payments, kept, payment, reason, micros, currency, key)
+  local name = reason == 'payment_id_reused' and key or payment
+  flag_payment(books, payments, kept, name, reason, micros, currency, key)
   close_books(books, 0)
   return 'flagged ' .. reason
 end
@@ -50,21 +55,28 @@ if is_claimed(books, key) then
   recharge_is_over(books)
 elseif failed then
   count_recharge(books, books.now, 1, micros)
+  change(books, 'recharge_failures', 0)
 end
 
 if booked then
   -- By hand, under the key or the id: it is known by both from now on.
-  redis.call('HSET', payments, 'grant:' .. key, booked, 'grant:' .. payment, booked)
+  redis.call('HSET', payments, 'grant:' .. key, booked)
+  if not is_reused then
+    redis.call('HSET', payments, 'grant:' .. payment, booked)
+  end
   close_books(books, 0)
   return string.match(booked, 'granted .*')
 end
 local reason
-if books.currency ~= currency then
+if is_reused then
+  reason = 'payment_id_reused'
+elseif books.currency ~= currency then
   reason = 'currency_differs'
 elseif books.total.granted + micros > AMOUNT_MAX then
   reason = 'too_large'
 end
 if reason then
+  cancel_recharge(books)
   suspend_recharge(books, reason)
   return flagged(reason, unbooked)
 end

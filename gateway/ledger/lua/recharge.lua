@@ -11,7 +11,8 @@ local FAILURES_MAX = 10 -- in a row, each after a longer pause
 local ON_ITS_WAY_MS = 60000 -- after its claim; what takes longer may take days
 -- Why recharges are suspended: what only an admin ends, however else it may be.
 local BY_ADMIN = 'by_admin'
-local NEEDS_ADMIN = { [BY_ADMIN] = true, disputed = true, currency_differs = true, too_large = true }
+local NEEDS_ADMIN = { [BY_ADMIN] = true, disputed = true, currency_differs = true, too_large = true,
+  payment_id_reused = true }
 local RECHARGE_WORDS = { 'recharge_key', 'recharge_status', 'recharge_method', 'recharge_tried',
   'recharge_declined', 'recharge_suspended', 'recharge_capped', 'methods' }
 local RECHARGE_NUMBERS = { 'recharges', 'recharge_asked', 'recharge_claimed', 'recharge_begun',

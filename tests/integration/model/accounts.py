@@ -30,6 +30,8 @@ class Accounts:
         self.accounts: dict[str, Account] = {}
         self.owners: dict[str, str] = {}
         self.paid: dict[tuple[str, str], tuple[str, int, str]] = {}
+        # The charge that each payment was first reported for.
+        self.key_of: dict[tuple[str, str], str] = {}
         self.failed: dict[tuple[str, str], int] = {}
         self.taken_back: dict[tuple[str, str], dict[str, int]] = {}
         self._kept: dict[tuple[str, str, str], Kept] = {}

@@ -131,7 +131,9 @@ class Model(Accounts):
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
-        booked = self.kept("grant", account, key) or self.kept("grant", account, payment)
+        is_reused = self.key_of.setdefault((account, payment), key) != key
+        by_payment = None if is_reused else self.kept("grant", account, payment)
+        booked = self.kept("grant", account, key) or by_payment
         paid = self.paid.get((account, key))
         if paid and paid != (payment, micros, currency):
             reason = "amount_differs" if paid[0] == payment else "paid_twice"
@@ -142,15 +144,20 @@ class Model(Accounts):
         self.paid[account, key] = payment, micros, currency
         asked, method, declined = self._count_paid(of, key, micros)
         if booked:
-            for name in (key, payment):
+            for name in {key} if is_reused else {key, payment}:
                 self.keep(("grant", account, name), booked)
             of.close()
             return Granted(booked.answer.lot, booked.answer.available)
-        too_large = of.sum("granted") + micros > AMOUNT_MICROS_MAX
-        if of.currency != currency or too_large:
-            reason = "currency_differs" if of.currency != currency else "too_large"
+        faults = {
+            "payment_id_reused": is_reused,
+            "currency_differs": of.currency != currency,
+            "too_large": of.sum("granted") + micros > AMOUNT_MICROS_MAX,
+        }
+        reason = next((reason for reason, holds in faults.items() if holds), "")
+        if reason:
+            of.recharges.cancel()
             of.recharges.suspend(reason)
-            return self._flag(of, payment, key, reason, micros, currency)
+            return self._flag(of, key if is_reused else payment, key, reason, micros, currency)
         expires_ms = twelve_months_after(self.now_ms)
         name = of.add_lot("paid", key, micros, expires_ms)
         of.tell_of_recharge(
@@ -186,6 +193,7 @@ class Model(Accounts):
             return claim.micros, claim.method, claim.declined
         if asked is not None:
             of.recharges.counted.append((self.now_ms, micros))
+            of.recharges.failures = 0
         return asked, "", ""
 
     def flag_payment(

@@ -8,8 +8,8 @@ from gateway.ledger.outcomes import Asked, Recharge, RechargeStatus
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAILURES_MAX = 10
 ON_ITS_WAY_MS = 60_000
-NEEDS_ADMIN = {"by_admin", "disputed", "currency_differs", "too_large"}
-UNBOOKED = {"currency_differs", "too_large", "paid_twice", "dispute_won"}
+NEEDS_ADMIN = {"by_admin", "disputed", "currency_differs", "too_large", "payment_id_reused"}
+UNBOOKED = {"currency_differs", "too_large", "payment_id_reused", "paid_twice", "dispute_won"}
 
 
 def day_of(ms: int) -> str:
