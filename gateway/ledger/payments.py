@@ -177,10 +177,12 @@ class Payments(Accounts):
         *,
         paid: int,
         micros: int,
+        currency: str,
         way: Literal["refunded", "disputed"],
     ) -> int | Refused:
         """Take back ``micros`` in all of what was ``paid``, as far as they are left; give how many.
 
+        Both are in ``currency``. If the account is not, the same part of what was booked goes back.
         Reports may come in any order, and each has its effect once.
         """
         at = self._store.account(account)
@@ -195,6 +197,7 @@ class Payments(Accounts):
                 amount(paid),
                 amount(micros),
                 way,
+                keys.named(names.CURRENCY, currency),
             ],
         )
         return answer if isinstance(answer, Refused) else int(answer[0])

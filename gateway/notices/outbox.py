@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from gateway.config import without_login
 from gateway.ledger.events import Event, Events
 from gateway.ledger.jobs import Job, Jobs
 from gateway.ledger.keys import Shard
@@ -136,7 +137,7 @@ class Outbox:
             notice=job.job_id,
             account=job.fields.get(":account"),
             kind=job.fields.get(":kind"),
-            to=job.fields.get(":to"),
+            to=without_login(job.fields.get(":to", "")),
             tries=job.tries,
             answer=delivery.answer,
         )

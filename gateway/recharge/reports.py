@@ -121,6 +121,7 @@ class Reports:
             report.payment,
             paid=report.micros,
             micros=report.taken_back,
+            currency=report.currency,
             way=way,
         )
 

@@ -132,7 +132,7 @@ async def a_recharge_is_suspended(at: Books) -> None:
 
 async def disputed(at: Books) -> int | Refused:
     return await at.store.ledger.take_back(
-        at.account, "of-a-recharge", "payment", paid=500, micros=400, way="disputed"
+        at.account, "of-a-recharge", "payment", paid=500, micros=400, currency="USD", way="disputed"
     )
 
 

@@ -44,7 +44,7 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     sections: dict[str, Section] = {
         "mail": mail.settings,
-        "notices": {"operator": f"{OPS}, {hooks.url}", "webhook_secret": SECRET},
+        "notices": {"operator": f"{OPS}, {hooks.url}?token=t0k3n", "webhook_secret": SECRET},
     }
     async with lone_gateway(tmp_path / "gateway", ports, sections=sections) as gateway:
         yield gateway
@@ -86,6 +86,7 @@ async def test_a_balance_that_falls_is_mailed_and_posted_at_once(
     assert [told.body["type"] for told in hooks.told] == ["low"]
     sent = await until(lambda: len(gateway.told("notice.sent", "contoso")) == 2, "both are logged")
     assert sent
+    assert "t0k3n" not in gateway.log()
     assert await listed(gateway) == []
 
 

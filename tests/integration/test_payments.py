@@ -12,10 +12,12 @@ from tests.integration.claims import claimed, key, state, submit
 Way = Literal["refunded", "disputed"]
 
 
-async def back(at: Books, key: str, payment: str, micros: int, way: Way = "refunded") -> object:
+async def back(
+    at: Books, key: str, payment: str, micros: int, way: Way = "refunded", *, currency: str = "USD"
+) -> object:
     """Report that so much of a payment of 200 was ever taken back."""
     return await at.store.ledger.take_back(
-        at.account, key, payment, paid=200, micros=micros, way=way
+        at.account, key, payment, paid=200, micros=micros, currency=currency, way=way
     )
 
 
@@ -185,9 +187,28 @@ async def test_the_refund_of_a_second_payment_takes_nothing_of_the_first(store: 
     assert (await at.sums())[0] == 250
 
 
-async def test_the_refund_of_what_was_booked_by_hand_is_taken_back(store: Store) -> None:
+async def test_of_what_was_booked_by_hand_for_another_currency_the_same_part_goes_back(
+    store: Store,
+) -> None:
+    at, first = await claimed(store)
+    await at.pay(first, 200, "pay_1", "JPY")
+    await at.grant("pay_1", 31)
+    taken = [await back(at, first, "pay_1", in_all, currency="JPY") for in_all in (100, 199, 200)]
+    assert taken == [15, 15, 1]
+    assert (await at.sums())[0] == 50
+    assert await reasons(at) == ["currency_differs"]
+
+
+async def test_what_cannot_be_taken_back_of_a_converted_payment_is_told_in_the_account_s_currency(
+    store: Store,
+) -> None:
     at, first = await claimed(store)
     await at.pay(first, 200, "pay_1", "EUR")
     await at.grant("pay_1", 210)
-    assert await back(at, first, "pay_1", 200) == 200
-    assert (await at.sums())[0] == 60
+    await at.hold("call", (60, 160))  # 50 of the first lot, 110 of the payment
+    assert await back(at, first, "pay_1", 200, currency="EUR") == 100
+    _, flag = await told(at, "payment_flagged")
+    assert (flag["reason"], flag["micros"], flag["currency"], flag["asked"]) == (
+        *("taken_back_short", "110"),
+        *("USD", "210"),
+    )

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway.recharge.providers.charge import Charge, Status
 from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
 from tests.integration.recharging import granted, low, recharging, until_resolved
@@ -68,6 +69,18 @@ async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(
         await until_resolved(at)
     assert asked == [key] * (len(odd) + 1)
     assert await granted(at) == {"a": 50, key: ASKED}
+
+
+async def test_of_an_answer_that_cannot_be_relied_on_it_is_said_where(
+    provider: Provider, asking: WebhookProvider
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"status": "succeeded", "payment_id": "two words"})
+
+    async with answering(provider, answer):
+        reply = await asking.charge(Charge("key", "contoso", ASKED, "USD", "card"))
+    assert reply.status is Status.UNKNOWN
+    assert reply.reason.startswith("payment_id: String should match pattern")
 
 
 async def test_an_answer_that_comes_in_pieces_is_read_to_its_end(

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import aiohttp
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from standardwebhooks import Webhook
 
 from gateway import names
 from gateway.money import format_amount, is_positive, parse_amount
 from gateway.recharge.declines import as_reason
+from gateway.recharge.inbox import faults
 from gateway.recharge.providers.charge import REPLY_SECONDS_MAX, Charge, Reply, Status
 
 BODY_BYTES_MAX = 65_536
@@ -78,6 +79,8 @@ class WebhookProvider:
                 allow_redirects=False,
             ) as response:
                 told = _Body.model_validate_json(await _whole(response))
+        except ValidationError as error:
+            return Reply(Status.UNKNOWN, faults(error))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return Reply(Status.UNKNOWN, type(error).__name__)
         return _reply(charge, told, method, response.status)

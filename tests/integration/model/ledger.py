@@ -226,18 +226,28 @@ class Model(Accounts):
         return None
 
     def take_back(
-        self, account: str, key: str, payment: str, *, paid: int, micros: int, way: str
+        self,
+        account: str,
+        key: str,
+        payment: str,
+        *,
+        paid: int,
+        micros: int,
+        currency: str,
+        way: str,
     ) -> int | Refused:
         """Rule M7: what the provider took back in all, as far as it is left."""
         of = self.look(account)
         if not of:
             return Refused("unknown_account")
         back = self.taken_back.setdefault((account, payment), {"refunded": 0, "disputed": 0})
-        before, is_news = min(sum(back.values()), paid), micros > back[way]
-        back[way] = max(back[way], micros)
-        more = min(sum(back.values()), paid) - before if is_news else 0
         granted = self.kept("grant", account, payment)
         lot = granted.answer.lot if granted else ""
+        is_converted = lot in of.lots and currency != of.currency
+        booked = of.lots[lot].granted if is_converted else paid
+        before, is_news = min(sum(back.values()), paid) * booked // paid, micros > back[way]
+        back[way] = max(back[way], micros)
+        more = min(sum(back.values()), paid) * booked // paid - before if is_news else 0
         taken = min(more, of.lots[lot].available if lot in of.lots else 0)
         if taken:
             of.move(lot, "available", "reversed", taken)
@@ -248,7 +258,8 @@ class Model(Accounts):
         aside = of.unbooked.get(payment)
         if granted and taken < more:
             short = more - taken
-            of.flag(payment, key, "taken_back_short", short, currency=of.currency, asked=more)
+            told_in = of.currency if is_converted else currency
+            of.flag(payment, key, "taken_back_short", short, currency=told_in, asked=more)
         elif not granted and aside and aside.micros > more:
             of.unbooked[payment] = replace(aside, micros=aside.micros - more)
         elif not granted and more:

@@ -296,10 +296,11 @@ class _Asked(_Choices):
 
     def take_back(self) -> Operation:
         paid = [(key, *of) for (name, key), of in self._model.paid.items() if name == self._account]
-        key, payment, micros, _ = self.one(*paid) if paid else ("another", "none", 10, "")
+        key, payment, micros, currency = self.one(*paid) if paid else ("another", "none", 10, "USD")
         kwargs = {
             "paid": micros,
             "micros": self._part(micros),
+            "currency": currency,
             "way": self.one("refunded", "disputed"),
         }
         return Operation("take_back", (self._account, key, payment), kwargs)
