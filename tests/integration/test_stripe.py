@@ -279,6 +279,24 @@ async def test_while_stripe_gives_no_answer_the_recharge_is_unknown_and_then_mad
     assert await granted(at) == {"a": 50, key: ASKED}
 
 
+async def test_a_500_that_stripe_replays_is_given_up_after_a_day(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, key = await shop.low()
+    shop.server.behaviour = "fail_for_good"
+    async with recharging(shop.store, shop.provider):
+        await until(lambda: shop.server.keys, "it was asked for")
+        shop.server.behaviour = "pass"
+        await until(lambda: len(shop.server.keys) > 2, "it was asked for again")
+    assert (await at.statement()).recharge.state == "unknown"
+    hours_later(monkeypatch, 25)
+    async with recharging(shop.store, shop.provider):
+        await until_resolved(at)
+    assert (set(shop.server.keys), await shop.server.intents()) == ({key}, [])
+    [failed] = await told(at, "recharge_failed")
+    assert (failed["key"], failed["reason"]) == (key, "no_answer")
+
+
 async def test_when_stripe_may_have_forgotten_the_key_no_second_charge_is_made(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

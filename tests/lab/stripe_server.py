@@ -20,7 +20,9 @@ GOOD_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000341"
 AUTHENTICATED_CARD = "4000002500003155"
 
-Behaviour = Literal["pass", "lose_reply", "fail", "busy", "limit", "refuse_key", "hang", "garble"]
+Behaviour = Literal[
+    "pass", "lose_reply", "fail", "fail_for_good", "busy", "limit", "refuse_key", "hang", "garble"
+]
 
 # As https://docs.stripe.com/error-low-level has them.
 ERRORS: dict[Behaviour, tuple[int, dict[str, str]]] = {
@@ -156,6 +158,9 @@ class Stripe:
         self.keys.append(key)
         if refusal := await self._refusal():
             return refusal
+        if self.behaviour == "fail_for_good":
+            # https://docs.stripe.com/api/idempotent_requests: a 500, too, is answered again.
+            self._answers[key] = Answer(500, {"error": {"type": "api_error"}})
         if key not in self._answers or self.forgetful:
             asked = {name: str(value) for name, value in (await request.post()).items()}
             answer = await self.ask("POST", "/v1/payment_intents", asked)
