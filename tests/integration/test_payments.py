@@ -134,6 +134,15 @@ async def test_a_payment_that_was_booked_by_hand_first_is_still_one_lot(
     assert await back(at, first, "pay_1", 200) == 200
 
 
+async def test_another_amount_than_was_booked_by_hand_is_told(store: Store) -> None:
+    at, first = await claimed(store)
+    by_hand = await at.grant("pay_1", 150)
+    assert await at.pay(first, 200, "pay_1") == by_hand
+    assert (await at.sums())[0] == 200
+    [flag] = await told(at, "payment_flagged")
+    assert (flag["reason"], flag["micros"], flag["payment"]) == ("amount_differs", "200", "pay_1")
+
+
 async def test_refunds_take_back_what_all_of_them_say_in_any_order(store: Store) -> None:
     at, first = await claimed(store)
     await at.pay(first, 200, "pay_1")

@@ -67,6 +67,8 @@ async def test_a_lasting_decline_of_the_last_method_suspends_and_tells_once(stor
     await at.fail_recharge(await key(at), 60, lasting=True)
     assert await state(at) == ("suspended", "declined")
     assert await failures(at) == [("declined", "suspended")]
+    [failed] = await told(at, "recharge_failed")
+    assert failed["declined"] == "declined"  # the card; the reason is the account's
     await at.hold("call", (60, 1))
     await at.expire()
     assert len(await methods_asked(at)) == 2

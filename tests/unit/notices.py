@@ -22,6 +22,7 @@ EVENTS: Mapping[Kind, Mapping[str, str]] = {
         "micros": "200000000",
         "next": "suspended",
         "after": "0",
+        "declined": "",
     },
     Kind.RECHARGE_CAPPED: {"limit": "day"},
     Kind.SUSPENDED: {"reason": "by_admin"},

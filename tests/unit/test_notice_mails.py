@@ -154,6 +154,12 @@ def test_amounts_have_two_decimals_or_as_many_as_they_need() -> None:
             GRANT,
         ),
         (Kind.RECHARGE_FAILED, {"next": "retry"}, "It is tried again soon.", GRANT),
+        (
+            Kind.RECHARGE_FAILED,
+            {"declined": "card_expired"},
+            "The method before it was declined: card expired.",
+            "coinbox accounts set contoso --set methods=...",
+        ),
         (Kind.SUSPENDED, {"reason": "not_thought_of"}, "suspended: not thought of.", GRANT),
         (
             Kind.EXHAUSTED,

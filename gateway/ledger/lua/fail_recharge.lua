@@ -5,7 +5,8 @@
 -- Answers  "failed MICROS" | "refused closed 0" (that recharge is not under way)
 -- After a decline that lasts, the account's next method is asked, or none is left and recharges are
 -- suspended; after another failure, the next recharge may be claimed after the pause. Only the first
--- of failures in a row is told, and that recharges are suspended.
+-- of failures in a row is told, and that recharges are suspended, with why the method before was
+-- declined.
 -- Once for each key, for ever, whatever the pause: the answer says so if the payment comes late.
 
 local payments, key, reason, lasts = KEYS[6], ARGV[2], ARGV[3], ARGV[4] == '1'
@@ -42,7 +43,8 @@ else
   if first or is_suspended then
     local next_is = is_suspended and 'suspended' or is_due(books) and 'retry' or 'none'
     tell_of_recharge(books, 'recharge_failed', 'key', key, 'reason', reason, 'micros', text(micros),
-      'next', next_is, 'after', next_is == 'retry' and text(books.recharge_after) or '0')
+      'next', next_is, 'after', next_is == 'retry' and text(books.recharge_after) or '0',
+      'declined', books.recharge_declined)
   end
 end
 enter(books, 'recharge_failed', 'key', key, 'reason', reason)

@@ -11,7 +11,7 @@
 -- credited is kept as unbooked, told, and no recharge is claimed until an admin has looked:
 -- currency_differs, too_large, and payment_id_reused (the id is that of another key's payment, so this
 -- one is kept under its own key). Another payment with the same key is kept as unbooked (paid_twice),
--- and another amount of the same payment is told (amount_differs).
+-- and another amount of the same payment, or than was booked by hand, is told (amount_differs).
 
 local payments, unbooked, key, payment, currency = KEYS[6], KEYS[7], ARGV[2], ARGV[3], ARGV[5]
 local micros = amount(ARGV[4])
@@ -63,6 +63,10 @@ if booked then
   redis.call('HSET', payments, 'grant:' .. key, booked)
   if not is_reused then
     redis.call('HSET', payments, 'grant:' .. payment, booked)
+  end
+  local lot = lot_of(books, string.match(booked, ' granted (%S+) '))
+  if lot and currency == books.currency and lot.granted ~= micros then
+    flag_payment(books, payments, nil, payment, 'amount_differs', micros, currency, key)
   end
   close_books(books, 0)
   return string.match(booked, 'granted .*')

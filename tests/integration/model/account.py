@@ -405,6 +405,7 @@ class Account:
                 micros=claim.micros,
                 next=following,
                 after=of.after_ms if following == "retry" else 0,
+                declined=claim.declined,
             )
 
     def flag(

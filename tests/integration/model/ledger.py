@@ -146,6 +146,9 @@ class Model(Accounts):
         if booked:
             for name in {key} if is_reused else {key, payment}:
                 self.keep(("grant", account, name), booked)
+            lot = of.lots.get(booked.answer.lot)
+            if lot and currency == of.currency and lot.granted != micros:
+                of.flag(payment, key, "amount_differs", micros, currency=currency)
             of.close()
             return Granted(booked.answer.lot, booked.answer.available)
         faults = {
