@@ -17,7 +17,7 @@ from tests.integration.api import SIGNER, Api
 from tests.integration.books import Books, books, told
 from tests.integration.recharging import recharging
 from tests.lab.processes import until
-from tests.lab.provider import Behaviour, Orders, Provider
+from tests.lab.provider import Behaviour, Charge, Orders, Provider
 
 AT_FIRST = 500_000_000
 BELOW = 100_000_000
@@ -25,6 +25,7 @@ ASKED = 200_000_000
 RESOLVED_SECONDS = 30.0
 MOMENT_SECONDS = 0.03
 SPENT_SHARE = 0.4
+UNAVAILABLE = 503
 BEHAVIOURS: tuple[Behaviour, ...] = (
     *("succeed", "lose_reply", "pend", "decline"),
     *("fail", "hang", "charge_and_hang"),
@@ -47,12 +48,16 @@ class World:
 
     async def walk(self, draw: Random, steps: int) -> None:
         """Do so many things that are drawn, let all be well again, and look what has become."""
-        await self.begin()
-        for _ in range(steps):
-            name, *arguments = self._step(draw)
-            print(name, *arguments)  # noqa: T201 - shown where the test fails
-            await getattr(self, name)(*arguments)
-        await self.end()
+        try:
+            await self.begin()
+            for _ in range(steps):
+                name, *arguments = self._step(draw)
+                print(name, *arguments)  # noqa: T201 - shown where the test fails
+                await getattr(self, name)(*arguments)
+            await self.end()
+        finally:
+            for gateway in list(self._gateways):
+                await self.kill(gateway)
 
     def _step(self, draw: Random) -> tuple[Any, ...]:
         """Draw what is done next: spend half of the time, so that there is something to pay."""
@@ -129,8 +134,16 @@ class World:
         if charges := list(self.provider.charges.values()):
             charge = charges[which % len(charges)]
             if charge.status != "pending":
-                told = await asyncio.gather(*(self.provider.report(charge) for _ in range(times)))
+                told = await asyncio.gather(*(self._reported(charge) for _ in range(times)))
                 assert set(told) == {204}
+
+    async def _reported(self, charge: Charge) -> int:
+        """Report a charge, again while the store is too busy, as whoever sends webhooks does."""
+        for _ in range(20):
+            if (status := await self.provider.report(charge)) != UNAVAILABLE:
+                return status
+            await asyncio.sleep(MOMENT_SECONDS)
+        return UNAVAILABLE
 
     async def change_its_mind(self, which: int) -> None:
         """Let a charge that was pending, or declined, succeed after all."""
@@ -165,7 +178,7 @@ class World:
         await until(self._is_resolved, "the last recharge is resolved", RESOLVED_SECONDS)
         for charge in list(self.provider.charges.values()):
             # A declined one that was paid after all may have been resolved as declined.
-            assert await self.provider.report(charge) == 204
+            assert await self._reported(charge) == 204
         for gateway in list(self._gateways):
             await self.kill(gateway)
         await self._check()
