@@ -113,10 +113,10 @@ async def test_an_event_given_to_a_reader_that_died_is_given_to_the_next(
     at = await funded(store, 1, 1)
     died = given_to(store, jobs)
     events = [await anext(died) for _ in range(2)]
+    await jobs.take_in(events[0], {"errand": {}})
     living = given_to(store, jobs)
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(_first(living, 2))
-        await jobs.take_in(events[0], {"errand": {}})
         await at.grant("new", 1)
     [first, second] = waiting.result()
     # The new one comes first or last, as the time of the old one is up before or after it.
