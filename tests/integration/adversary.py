@@ -56,8 +56,7 @@ class World:
                 await getattr(self, name)(*arguments)
             await self.end()
         finally:
-            for gateway in list(self._gateways):
-                await self.kill(gateway)
+            await self._kill_all()
 
     def _step(self, draw: Random) -> tuple[Any, ...]:
         """Draw what is done next: spend half of the time, so that there is something to pay."""
@@ -104,6 +103,10 @@ class World:
         """Stop a gateway wherever it is."""
         if stack := self._gateways.pop(gateway, None):
             await stack.aclose()
+
+    async def _kill_all(self) -> None:
+        for gateway in list(self._gateways):
+            await self.kill(gateway)
 
     async def spend(self) -> None:
         """Spend all that there is, so that a recharge is due if none stands in the way."""
@@ -179,8 +182,7 @@ class World:
         for charge in list(self.provider.charges.values()):
             # A declined one that was paid after all may have been resolved as declined.
             assert await self._reported(charge) == 204
-        for gateway in list(self._gateways):
-            await self.kill(gateway)
+        await self._kill_all()
         await self._check()
 
     async def _is_resolved(self) -> bool:

@@ -160,7 +160,8 @@ class Stripe:
             return refusal
         if self.behaviour == "fail_for_good":
             # https://docs.stripe.com/api/idempotent_requests: a 500, too, is answered again.
-            self._answers[key] = Answer(500, {"error": {"type": "api_error"}})
+            status, error = ERRORS["fail"]
+            self._answers[key] = Answer(status, {"error": error})
         if key not in self._answers or self.forgetful:
             asked = {name: str(value) for name, value in (await request.post()).items()}
             answer = await self.ask("POST", "/v1/payment_intents", asked)

@@ -248,9 +248,13 @@ class Model(Accounts):
         lot = granted.answer.lot if granted else ""
         is_converted = lot in of.lots and currency != of.currency
         booked = of.lots[lot].granted if is_converted else paid
-        before, is_news = min(sum(back.values()), paid) * booked // paid, micros > back[way]
+
+        def in_all() -> int:
+            return min(sum(back.values()), paid) * booked // paid
+
+        before, is_news = in_all(), micros > back[way]
         back[way] = max(back[way], micros)
-        more = min(sum(back.values()), paid) * booked // paid - before if is_news else 0
+        more = in_all() - before
         taken = min(more, of.lots[lot].available if lot in of.lots else 0)
         if taken:
             of.move(lot, "available", "reversed", taken)
