@@ -79,7 +79,6 @@ class World:
     async def begin(self) -> None:
         await self.store.redis.flushall()
         self.provider.orders = Orders()
-        self.provider.charges.clear()
         self.at = books(self.store)
         await self.at.open(
             methods="card,account",
@@ -134,7 +133,7 @@ class World:
 
     async def report(self, which: int, times: int) -> None:
         """Report an old charge, or a new one, many times at once; late, and out of order."""
-        if charges := list(self.provider.charges.values()):
+        if charges := await self._charges():
             charge = charges[which % len(charges)]
             if charge.status != "pending":
                 told = await asyncio.gather(*(self._reported(charge) for _ in range(times)))
@@ -150,7 +149,7 @@ class World:
 
     async def change_its_mind(self, which: int) -> None:
         """Let a charge that was pending, or declined, succeed after all."""
-        charges = [one for one in self.provider.charges.values() if one.status != "succeeded"]
+        charges = [one for one in await self._charges() if one.status != "succeeded"]
         if charges:
             self.provider.settle(charges[which % len(charges)].key)
 
@@ -174,22 +173,26 @@ class World:
         await self.order("succeed", None, None)
         await self.decline(None)
         await self.start(0)
-        for key, charge in list(self.provider.charges.items()):
+        for charge in await self._charges():
             if charge.status == "pending":
-                self.provider.settle(key)
+                self.provider.settle(charge.key)
         await self.resume()
         await until(self._is_resolved, "the last recharge is resolved", RESOLVED_SECONDS)
-        for charge in list(self.provider.charges.values()):
+        for charge in await self._charges():
             # A declined one that was paid after all may have been resolved as declined.
             assert await self._reported(charge) == 204
         await self._kill_all()
         await self._check()
 
+    async def _charges(self) -> list[Charge]:
+        """Give this walk's charges: the provider may still report those of the walk before."""
+        return await self.provider.charges_of(self.at.account)
+
     async def _is_resolved(self) -> bool:
         return not (await self.at.statement()).recharge.key
 
     async def _check(self) -> None:
-        paid = [one for one in self.provider.charges.values() if one.status == "succeeded"]
+        paid = [one for one in await self._charges() if one.status == "succeeded"]
         ours = [one for one in paid if one.currency == "USD"]
         lots = Counter(await self._lots())
         assert lots == Counter({charge.key: 1 for charge in ours} | {"at-first": 1})

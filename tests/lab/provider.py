@@ -1,5 +1,6 @@
 import asyncio
 import json
+import socket
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -61,6 +62,7 @@ class Provider:
     charges: dict[str, Charge] = field(default_factory=dict)
     delivered: list[int] = field(default_factory=list)  # HTTP status of each webhook sent
     _runner: web.AppRunner | None = None
+    _listener: socket.socket = field(init=False)
     _deliveries: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,11 +94,15 @@ class Provider:
         app.router.add_put("/orders", self._ordered)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, self.port, reuse_address=True).start()
+        self._listener = socket.create_server((self.host, self.port))
+        await web.SockSite(self._runner, self._listener).start()
 
     async def refuse(self) -> None:
         """Refuse connections until it listens again; what it knows stays."""
         if self._runner:
+            # Python loses, unclosed, what it accepted just before its server is closed.
+            asyncio.get_running_loop().remove_reader(self._listener)
+            await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 
