@@ -15,6 +15,7 @@ from gateway.recharge.recharger import KIND, Recharger
 from tests.conftest import Store
 from tests.integration.api import RETRY_SECONDS
 from tests.integration.books import Books, funded, told
+from tests.integration.life import Life
 from tests.lab.processes import until
 
 REPLY_SECONDS_MAX = 0.5
@@ -42,14 +43,23 @@ def hours_later(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
 
 @asynccontextmanager
 async def recharging(
-    store: Store, provider: Provider | None, *, retry_seconds: int = RETRY_SECONDS
+    store: Store,
+    provider: Provider | None,
+    *,
+    retry_seconds: int = RETRY_SECONDS,
+    life: Life | None = None,
 ) -> AsyncIterator[None]:
-    """Carry out recharges while inside, and leave them as they are then."""
-    jobs = Jobs(store.store, KIND)
+    """Carry out recharges while inside, or while it lives, and leave them as they are then."""
+    life = life or Life()
+    jobs = life.of(Jobs(store.store, KIND))
     attempt = None
     if provider is not None:
         attempt = Attempt(
-            store.ledger, jobs, provider, retry_seconds=retry_seconds, chance=lambda: 0.5
+            life.of(store.ledger),
+            jobs,
+            life.of(provider),
+            retry_seconds=retry_seconds,
+            chance=lambda: 0.5,
         )
     one = Recharger(jobs, readers(store.store), store.store.shards, attempt)
     async with asyncio.TaskGroup() as tasks:
