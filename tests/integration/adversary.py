@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 from gateway.ledger.audit import audit
-from gateway.ledger.journal import entries
+from gateway.ledger.journal import Entry, entries
 from gateway.money import parse_amount
 from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
@@ -192,9 +192,12 @@ class World:
         return not (await self.at.statement()).recharge.key
 
     async def _check(self) -> None:
+        shard = self.store.store.account(self.at.account).shard
+        journal = [entry async for entry in entries(self.store.store, shard, (0, 0))]
         paid = [one for one in await self._charges() if one.status == "succeeded"]
         ours = [one for one in paid if one.currency == "USD"]
-        lots = Counter(await self._lots())
+        # Also those that are spent.
+        lots = Counter(one.fields["reference"] for one in journal if one.operation == "grant")
         assert lots == Counter({charge.key: 1 for charge in ours} | {"at-first": 1})
         granted = (await self.at.statement()).granted
         assert granted == AT_FIRST + sum(parse_amount(charge.amount) for charge in ours)
@@ -202,10 +205,19 @@ class World:
         assert recharged == Counter(charge.key for charge in ours)
         aside = {one.key for one in await self.store.statements.unbooked(self.at.account)}
         assert aside == {one.key for one in paid if one.currency != "USD"}
+        self._check_that_one_ended_before_the_next(journal)
         assert (await audit(self.store.store)).differences == []
 
-    async def _lots(self) -> list[str]:
-        """Give what each lot was paid with, also of those that are spent."""
-        shard = self.store.store.account(self.at.account).shard
-        found: AsyncIterator[Any] = entries(self.store.store, shard, (0, 0))
-        return [one.fields["reference"] async for one in found if one.operation == "grant"]
+    def _check_that_one_ended_before_the_next(self, journal: list[Entry]) -> None:
+        """See that one was booked, set aside, or given up, before another key was made (R2)."""
+        ended: dict[str, int] = {}
+        for entry in journal:
+            key = entry.fields.get("reference", entry.fields.get("key", ""))
+            ended.setdefault(key, entry.entry_id[0])
+        asked = [key for key in dict.fromkeys(self.provider.requests) if self.at.account in key]
+        for one, following in pairwise(asked):
+            assert ended[one] <= _made_ms(following)
+
+
+def _made_ms(key: str) -> int:
+    return int(key.split("-")[-2])
