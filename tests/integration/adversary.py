@@ -1,6 +1,7 @@
 """A payment provider at its worst, gateways that come and go, and what must hold at the end."""
 
 import asyncio
+import math
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -216,7 +217,7 @@ class World:
             ended.setdefault(key, entry.entry_id[0])
         asked = [key for key in dict.fromkeys(self.provider.requests) if self.at.account in key]
         for one, following in pairwise(asked):
-            assert ended[one] <= _made_ms(following)
+            assert ended.get(one, math.inf) <= _made_ms(following)
 
 
 def _made_ms(key: str) -> int:

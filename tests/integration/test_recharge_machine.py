@@ -235,6 +235,34 @@ async def test_an_admin_may_ask_for_a_recharge_whatever_stands_in_its_way(store:
     assert await state(at) == ("suspended", "declined")
 
 
+@pytest.mark.parametrize("amount", [0, 200])
+async def test_a_recharge_that_an_admin_asks_for_goes_to_the_backup_though_none_begin_by_themselves(
+    store: Store, amount: int
+) -> None:
+    # R4.
+    at = await funded(store, 500)
+    await at.open(methods="card,account", recharge_below=100, recharge_amount=amount)
+    await at.store.ledger.suspend_recharge(at.account)
+    first = str(await at.store.ledger.request_recharge(at.account, "now", 70))
+    await submit(at, first)
+    await at.fail_recharge(first, 60, lasting=True)
+    await at.fail_recharge(await key(at), 60, lasting=True)
+    assert await methods_asked(at) == ["card", "account"]
+    assert (await key(at), await failures(at)) == ("", [("declined", "suspended")])
+
+
+async def test_of_a_recharge_that_an_admin_asked_for_and_stopped_no_backup_is_asked(
+    store: Store,
+) -> None:
+    at = await funded(store, 500)
+    await at.open(methods="card,account")
+    first = str(await at.store.ledger.request_recharge(at.account, "now", 70))
+    await submit(at, first)
+    await at.store.ledger.suspend_recharge(at.account)
+    await at.fail_recharge(first, 60, lasting=True)
+    assert (await key(at), await methods_asked(at)) == ("", ["card"])
+
+
 async def test_a_balance_that_a_recharge_is_on_its_way_for_is_not_told_to_be_empty(
     store: Store,
 ) -> None:

@@ -22,9 +22,7 @@ if not books or not is_claimed(books, key) then
 end
 
 local micros = books.recharge_asked
--- Nobody else is asked where no more recharges are wanted.
-local wanted = books.recharge_suspended == '' and books.recharge_amount > 0
-local backup = lasts and wanted and untried_method(books)
+local backup = lasts and is_wanted(books) and untried_method(books)
 if backup then
   change(books, 'recharge_declined', reason)
   ask_by(books, backup)

@@ -17,9 +17,9 @@ redis.call('HSET', KEYS[1], 'currency', ARGV[2], 'granted', '0', 'available', '0
   'low_percent', '20', 'low_base', '0', 'low', '', 'exhausted', '', 'needed', '0', 'waiting', '',
   'recharge_below', '0', 'recharge_amount', '0', 'recharge_day_max', '5', 'recharge_month_max', '0',
   'methods', '', 'recharges', '0', 'recharge_key', '', 'recharge_status', '', 'recharge_asked', '0',
-  'recharge_method', '', 'recharge_tried', '', 'recharge_declined', '', 'recharge_claimed', '0',
-  'recharge_begun', '0', 'recharge_after', '0', 'recharge_failures', '0', 'recharge_suspended', '',
-  'recharge_capped', '', 'recharge_day', '0', 'recharge_day_count', '0', 'recharge_month', '0',
-  'recharge_month_micros', '0', 'recipients', '', 'entry', entry)
+  'recharge_method', '', 'recharge_tried', '', 'recharge_declined', '', 'recharge_by', '',
+  'recharge_claimed', '0', 'recharge_begun', '0', 'recharge_after', '0', 'recharge_failures', '0',
+  'recharge_suspended', '', 'recharge_capped', '', 'recharge_day', '0', 'recharge_day_count', '0',
+  'recharge_month', '0', 'recharge_month_micros', '0', 'recipients', '', 'entry', entry)
 redis.call('SADD', KEYS[6], ARGV[1])
 return 'opened'

@@ -14,7 +14,7 @@ local BY_ADMIN = 'by_admin'
 local NEEDS_ADMIN = { [BY_ADMIN] = true, disputed = true, currency_differs = true, too_large = true,
   payment_id_reused = true }
 local RECHARGE_WORDS = { 'recharge_key', 'recharge_status', 'recharge_method', 'recharge_tried',
-  'recharge_declined', 'recharge_suspended', 'recharge_capped', 'methods' }
+  'recharge_declined', 'recharge_by', 'recharge_suspended', 'recharge_capped', 'methods' }
 local RECHARGE_NUMBERS = { 'recharges', 'recharge_asked', 'recharge_claimed', 'recharge_begun',
   'recharge_after', 'recharge_failures', 'recharge_day', 'recharge_day_count', 'recharge_month',
   'recharge_month_micros', 'recharge_day_max', 'recharge_month_max' }
@@ -124,12 +124,13 @@ local function ask_by(books, method)
     'currency', books.currency, 'method', method)
 end
 
-local function begin_recharge(books, micros)
+local function begin_recharge(books, micros, by)
   count_recharge(books, books.now, 1, micros)
   change(books, 'recharge_asked', micros)
   change(books, 'recharge_claimed', books.now)
   change(books, 'recharge_tried', ',')
   change(books, 'recharge_declined', '')
+  change(books, 'recharge_by', by)
   ask_by(books, untried_method(books))
 end
 
@@ -145,7 +146,7 @@ local function claim_recharge(books)
   end
   local cap = cap_of(books, books.recharge_amount)
   if cap == '' then
-    begin_recharge(books, books.recharge_amount)
+    begin_recharge(books, books.recharge_amount, '')
   elseif cap ~= books.recharge_capped then
     change(books, 'recharge_capped', cap)
     tell_of_recharge(books, 'recharge_capped', 'limit', string.match(cap, '^%a+'))
@@ -167,12 +168,20 @@ local function drop_recharge(books)
   change(books, 'recharge_status', '')
 end
 
--- Drop a recharge of which no provider has heard yet.
+-- Drop a recharge of which no provider has heard yet; of another, no further method is asked, even
+-- if an admin asked for it.
 local function cancel_recharge(books)
   read_recharge(books)
+  change(books, 'recharge_by', '')
   if books.recharge_key ~= '' and books.recharge_status == 'claimed' then
     drop_recharge(books)
   end
+end
+
+-- Whether the next method may be asked: also where none are made by themselves, if an admin asked.
+local function is_wanted(books)
+  return books.recharge_by == BY_ADMIN
+    or (books.recharge_suspended == '' and books.recharge_amount > 0)
 end
 
 -- Let recharges be claimed again at once.

@@ -22,7 +22,7 @@ read_recharge(books)
 if books.recharge_key ~= '' then
   return 'refused under_way 0'
 end
-begin_recharge(books, micros)
+begin_recharge(books, micros, BY_ADMIN)
 enter(books, 'request_recharge', 'operation', ARGV[2], 'key', books.recharge_key)
 close_books(books, 0)
 keep_answer(answer, 'answer', print, 'claimed ' .. books.recharge_key)

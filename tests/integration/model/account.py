@@ -352,10 +352,10 @@ class Account:
             of.capped = cap
             self.tell_of_recharge("recharge_capped", limit=cap.partition(" ")[0])
 
-    def begin_recharge(self, micros: int) -> None:
+    def begin_recharge(self, micros: int, *, by_admin: bool = False) -> None:
         of = self.recharges
         of.counted.append((self.now_ms, micros))
-        of.claim = Claim("", micros, "", [], self.now_ms, self.now_ms)
+        of.claim = Claim("", micros, "", [], self.now_ms, self.now_ms, by_admin=by_admin)
         self.ask_by(of.untried([]) or "")
 
     def ask_by(self, method: str) -> None:
@@ -382,8 +382,8 @@ class Account:
         of = self.recharges
         claim = of.claim
         assert claim
-        wanted = lasting and not of.suspended and of.amount > 0
-        backup = of.untried(claim.tried) if wanted else None
+        wanted = claim.by_admin or (not of.suspended and of.amount > 0)
+        backup = of.untried(claim.tried) if lasting and wanted else None
         if backup is not None:
             claim.declined = reason
             self.ask_by(backup)

@@ -318,7 +318,7 @@ class Model(Accounts):
     def _request_recharge(self, of: Account, _: str, micros: int) -> str | Refused:
         if of.recharges.claim:
             return Refused("under_way")
-        of.begin_recharge(micros)
+        of.begin_recharge(micros, by_admin=True)
         of.close()
         return of.recharges.claim.key if of.recharges.claim else ""
 

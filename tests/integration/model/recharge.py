@@ -32,6 +32,7 @@ class Claim:
     begun_ms: int
     status: RechargeStatus = RechargeStatus.CLAIMED
     declined: str = ""
+    by_admin: bool = False
 
 
 @dataclass
@@ -76,9 +77,11 @@ class Recharges:
         self.claim = None
 
     def cancel(self) -> None:
-        """Drop a claim of which no provider has heard yet."""
-        if self.claim and self.claim.status == RechargeStatus.CLAIMED:
-            self.drop()
+        """Drop a claim of which no provider has heard; for another, no further method is asked."""
+        if self.claim:
+            self.claim.by_admin = False
+            if self.claim.status == RechargeStatus.CLAIMED:
+                self.drop()
 
     def resume(self) -> None:
         self.suspended, self.failures, self.after_ms = "", 0, 0
