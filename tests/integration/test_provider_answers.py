@@ -10,6 +10,7 @@ from gateway.recharge.providers.charge import Charge, Status
 from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
 from tests.integration.recharging import granted, low, recharging, until_resolved
+from tests.lab.listening import HttpServer
 from tests.lab.provider import Provider
 
 ASKED = 200_000_000
@@ -29,13 +30,12 @@ async def answering(
     app = web.Application()
     app.router.add_post("/charges", charge)
     app.router.add_get("/charges/{key}", never_heard_of)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
+    server = HttpServer(app, provider.port)
+    await server.start()
     try:
         yield
     finally:
-        await runner.cleanup()
+        await server.stop()
 
 
 async def test_an_odd_answer_of_the_provider_says_nothing_and_is_asked_again(

@@ -7,6 +7,8 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
+from tests.lab.listening import HttpServer
+
 HANG = 0  # in place of a status
 
 
@@ -29,7 +31,7 @@ class Hooks:
     orders: deque[int] = field(default_factory=deque)
     told: list[Told] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    _runner: web.AppRunner | None = None
+    _server: HttpServer | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -40,14 +42,14 @@ class Hooks:
         self._stopping.clear()
         app = web.Application()
         app.router.add_post("/{path:.*}", self._receive)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self._server = HttpServer(app, self.port)
+        await self._server.start()
 
     async def stop(self) -> None:
         self._stopping.set()
-        if self._runner:
-            await self._runner.cleanup()
+        if self._server:
+            await self._server.stop()
+            self._server = None
 
     async def _receive(self, request: web.Request) -> web.Response:
         text = await request.text()

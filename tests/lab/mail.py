@@ -11,6 +11,8 @@ from typing import Literal
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.lab.listening import accept_no_more
+
 USERNAME = "coinbox"
 PASSWORD = "s3cret"  # noqa: S105 - it opens nothing
 HANG = "hang"  # in place of a reply
@@ -72,6 +74,7 @@ class MailServer:
         """Refuse connections, and end those that there are."""
         self._stopping.set()
         if self._server:
+            await accept_no_more(self._server.sockets)
             self._server.close()
             await self._server.wait_closed()
 

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import socket
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -9,6 +8,8 @@ import aiohttp
 from aiohttp import web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from tests.lab.listening import HttpServer
 
 Behaviour = Literal["succeed", "pend", "decline", "fail", "lose_reply", "hang", "charge_and_hang"]
 Message = Literal["payment.succeeded", "payment.failed", "payment.refunded", "payment.disputed"]
@@ -61,8 +62,7 @@ class Provider:
     questions: list[str] = field(default_factory=list)  # keys that were asked about
     charges: dict[str, Charge] = field(default_factory=dict)
     delivered: list[int] = field(default_factory=list)  # HTTP status of each webhook sent
-    _runner: web.AppRunner | None = None
-    _listener: socket.socket = field(init=False)
+    _server: HttpServer | None = None
     _deliveries: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,19 +92,14 @@ class Provider:
         app.router.add_get("/charges/{key}", self._found)
         app.router.add_get("/charges", self._listed)
         app.router.add_put("/orders", self._ordered)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        self._listener = socket.create_server((self.host, self.port))
-        await web.SockSite(self._runner, self._listener).start()
+        self._server = HttpServer(app, self.port, self.host)
+        await self._server.start()
 
     async def refuse(self) -> None:
         """Refuse connections until it listens again; what it knows stays."""
-        if self._runner:
-            # Python loses, unclosed, what it accepted just before its server is closed.
-            asyncio.get_running_loop().remove_reader(self._listener)
-            await asyncio.sleep(0)
-            await self._runner.cleanup()
-            self._runner = None
+        if self._server:
+            await self._server.stop()
+            self._server = None
 
     async def report(
         self,

@@ -1,6 +1,8 @@
 import asyncio
 from contextlib import suppress
 
+from tests.lab.listening import accept_no_more
+
 CHUNK = 65536
 
 
@@ -19,6 +21,7 @@ class Proxy:
     async def cut(self) -> None:
         """Break every connection and refuse new ones."""
         if self._server:
+            await accept_no_more(self._server.sockets)
             self._server.close()
             self._server = None
         for writer in list(self._writers):

@@ -10,6 +10,7 @@ import aiohttp
 import stripe
 from aiohttp import web
 
+from tests.lab.listening import HttpServer
 from tests.lab.processes import start, stop, until
 
 API_KEY = "sk_test_coinbox"
@@ -57,7 +58,7 @@ class Stripe:
     delivered: list[tuple[str, int]] = field(default_factory=list)  # events, and their HTTP status
     _answers: dict[str, Answer] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = None
-    _runner: web.AppRunner | None = None
+    _server: HttpServer | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -76,9 +77,8 @@ class Stripe:
         app.router.add_post("/v1/payment_intents", self._create)
         app.router.add_get("/v1/payment_intents", self._list)
         app.router.add_get("/v1/payment_intents/{id}", self._pass_on)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self._server = HttpServer(app, self.port)
+        await self._server.start()
 
         async def configured() -> bool:
             hook = {"url": f"{self.url}/_events", "secret": SIGNER}
@@ -94,8 +94,9 @@ class Stripe:
         self._stopping.set()
         if self._process:
             await stop(self._process)
-        if self._runner:
-            await self._runner.cleanup()
+        if self._server:
+            await self._server.stop()
+            self._server = None
 
     async def ask(self, method: str, path: str, data: dict[str, str] | None = None) -> Answer:
         """Ask localstripe itself."""
