@@ -16,8 +16,7 @@ from gateway.recharge.providers.webhook import WebhookProvider
 from tests.conftest import Store
 from tests.integration.api import SIGNER, Api
 from tests.integration.books import Books, books, told
-from tests.integration.recharging import recharging
-from tests.lab.processes import until
+from tests.integration.recharging import recharging, until_resolved
 from tests.lab.provider import Behaviour, Charge, Orders, Provider
 
 AT_FIRST = 500_000_000
@@ -178,7 +177,7 @@ class World:
             if charge.status == "pending":
                 self.provider.settle(charge.key)
         await self.resume()
-        await until(self._is_resolved, "the last recharge is resolved", RESOLVED_SECONDS)
+        await until_resolved(self.at, RESOLVED_SECONDS)
         for charge in await self._charges():
             # A declined one that was paid after all may have been resolved as declined.
             assert await self._reported(charge) == 204
@@ -188,9 +187,6 @@ class World:
     async def _charges(self) -> list[Charge]:
         """Give this walk's charges: the provider may still report those of the walk before."""
         return await self.provider.charges_of(self.at.account)
-
-    async def _is_resolved(self) -> bool:
-        return not (await self.at.statement()).recharge.key
 
     async def _check(self) -> None:
         shard = self.store.store.account(self.at.account).shard

@@ -2,11 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -44,8 +43,7 @@ class _Mortal:
             return method
         return self._limited(method)
 
-    def _limited(self, ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Awaitable[T]]:
-        @wraps(ask)
+    def _limited(self, ask: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         async def limited(*arguments: P.args, **options: P.kwargs) -> T:
             await self.life.step()
             answer = await ask(*arguments, **options)

@@ -16,7 +16,7 @@ from tests.conftest import Store
 from tests.integration.api import RETRY_SECONDS
 from tests.integration.books import Books, funded, told
 from tests.integration.life import Life
-from tests.lab.processes import until
+from tests.lab.processes import WAIT_SECONDS, until
 
 REPLY_SECONDS_MAX = 0.5
 LEASE_SECONDS = 2.0
@@ -78,11 +78,12 @@ async def low(store: Store, methods: str = "") -> tuple[Books, str]:
     return at, due["key"]
 
 
-async def until_resolved(at: Books) -> None:
-    async def resolved() -> bool:
-        return not (await at.statement()).recharge.key
+async def is_resolved(at: Books) -> bool:
+    return not (await at.statement()).recharge.key
 
-    await until(resolved, "the recharge is resolved")
+
+async def until_resolved(at: Books, seconds: float = WAIT_SECONDS) -> None:
+    await until(lambda: is_resolved(at), "the recharge is resolved", seconds)
 
 
 async def granted(at: Books) -> dict[str, int]:

@@ -21,7 +21,7 @@ from tests.integration.api import Api
 from tests.integration.books import Books, told
 from tests.integration.life import Life
 from tests.integration.model.clock import stopped_clock
-from tests.integration.recharging import granted, low, recharging, until_resolved
+from tests.integration.recharging import granted, is_resolved, low, recharging, until_resolved
 from tests.lab.processes import until
 from tests.lab.provider import Orders, Provider
 
@@ -66,7 +66,7 @@ async def until_done(at: Books, life: Life) -> None:
         if life.over.is_set():
             return True
         left = [job for job in await jobs.every() if job.fields["account"] == at.account]
-        return not left and not (await at.statement()).recharge.key
+        return not left and await is_resolved(at)
 
     await until(is_over_or_done, "all is done, or the gateway is killed")
 

@@ -22,7 +22,10 @@ if not books or not is_claimed(books, key) then
 end
 
 local micros = books.recharge_asked
-local backup = lasts and is_wanted(books) and untried_method(books)
+-- Nobody else is asked where no recharges are wanted, unless an admin asked for this one.
+local wanted = books.recharge_by == BY_ADMIN
+  or (books.recharge_suspended == '' and books.recharge_amount > 0)
+local backup = lasts and wanted and untried_method(books)
 if backup then
   change(books, 'recharge_declined', reason)
   ask_by(books, backup)

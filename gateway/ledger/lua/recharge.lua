@@ -178,12 +178,6 @@ local function cancel_recharge(books)
   end
 end
 
--- Whether the next method may be asked: also where none are made by themselves, if an admin asked.
-local function is_wanted(books)
-  return books.recharge_by == BY_ADMIN
-    or (books.recharge_suspended == '' and books.recharge_amount > 0)
-end
-
 -- Let recharges be claimed again at once.
 local function resume_recharge(books)
   change(books, 'recharge_suspended', '')
