@@ -142,6 +142,14 @@ class Pbx:
         rows = (line.partition(":") for line in lines if line.startswith("/coinbox/"))
         return {key.strip().removeprefix("/coinbox/"): value.strip() for key, _, value in rows}
 
+    async def until_records_are_gone(self) -> None:
+        """Wait until the gateway has read and deleted every record: soon after it settles them."""
+
+        async def gone() -> bool:
+            return not await self.records()
+
+        await processes.until(gone, "the PBX's records are read and deleted")
+
     def log(self) -> str:
         return (self._folder / "log/full").read_text(errors="replace")
 

@@ -194,7 +194,7 @@ class _Stage:
             for moment, calls in self._calls.items()
         }
         await until(self._is_settled, "nothing is held", SETTLED_SECONDS)
-        await until(self._records_are_gone, "the PBX's records are read and deleted")
+        await lab.asterisk.until_records_are_gone()
         seen = {
             moment: Seen(
                 callers[moment],
@@ -229,9 +229,6 @@ class _Stage:
         accounts = [await self._lab.gateway.account(moment) for moment in Moment]
         # No account at all, while the store is just back.
         return all(account.get("held") == "0.000000" for account in accounts)
-
-    async def _records_are_gone(self) -> bool:
-        return not await self._lab.asterisk.records()
 
 
 @asynccontextmanager

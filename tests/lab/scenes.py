@@ -302,7 +302,7 @@ async def outlives_kill(lab: World) -> Outcome:
     await lab.gateway.start()
     [stayed] = await long.finished()
     body = await settled(lab, account)
-    await processes.until(lambda: _records_gone(lab), "the PBX's records are read and deleted")
+    await lab.asterisk.until_records_are_gone()
     checks = [
         same("the long call ended by", "caller", stayed.ended_by),
         near("the long call talked", 15.5, stayed.ended - stayed.answered),
@@ -318,10 +318,6 @@ async def outlives_kill(lab: World) -> Outcome:
     return Outcome(account, checks, talks)
 
 
-async def _records_gone(lab: World) -> bool:
-    return not await lab.asterisk.records()
-
-
 async def emergency_without_gateway(lab: World) -> Outcome:
     account = "sos"
     await lab.gateway.open_account(account, "--user", "alice")  # without any credit
@@ -330,7 +326,7 @@ async def emergency_without_gateway(lab: World) -> Outcome:
     [caller] = await calls.finished()
     records = await processes.until(lab.asterisk.records, "the PBX has recorded it")
     await lab.gateway.start()
-    await processes.until(lambda: _records_gone(lab), "the PBX's record is read and deleted")
+    await lab.asterisk.until_records_are_gone()
     body = await lab.gateway.account(account)
     checks = [
         same("the caller hears", 200, caller.code),
